@@ -47,6 +47,6 @@ func (c *ManualClock) Set(t time.Time) {
 func (c *ManualClock) Advance(d time.Duration) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
+	c.now = c.now.Add(d).Truncate(time.Microsecond)
 	return c.now
 }

@@ -17,7 +17,7 @@ const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 type ID = string
 
 // Maker makes ids. The time part comes from its Clock, so ids made later sort
-// later; the random part comes from Rand (80 bits, raised by one within a
+// later; the random part comes from Rand (79 bits, raised by one within a
 // millisecond so that order also holds there). A Maker is safe for many
 // goroutines. A simulation gives it a seeded Rand and gets the same ids again.
 type Maker struct {
@@ -25,6 +25,7 @@ type Maker struct {
 	Rand  io.Reader
 
 	mu   sync.Mutex
+	used bool     // an id has been made; guarded by mu
 	last uint64   // milliseconds of the id made last; guarded by mu
 	tail [10]byte // its random part; guarded by mu
 }
@@ -37,12 +38,12 @@ func NewMaker(c Clock) *Maker { return &Maker{Clock: c, Rand: rand.Reader} }
 func (m *Maker) New(prefix string) ID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	ms := uint64(m.Clock.Now().UnixMilli())
-	if ms <= m.last {
+	ms := uint64(max(0, m.Clock.Now().UnixMilli())) // a clock before 1970 must not wrap around
+	if m.used && ms <= m.last {
 		ms = m.last
 		increment(&m.tail)
 	} else {
-		m.last = ms
+		m.used, m.last = true, ms
 		if _, err := io.ReadFull(m.Rand, m.tail[:]); err != nil {
 			panic("ident: no randomness: " + err.Error())
 		}
@@ -103,14 +104,21 @@ func CheckID(field, id string) error {
 		c := id[i]
 		ok := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.:", c) >= 0
 		if !ok {
-			return Invalid(field, "bad_character", "%s may hold only letters, digits and - _ . : (character %d is not)", field, i+1)
+			return Invalid(field, "bad_character",
+				"%s may hold only letters, digits and - _ . : (character %d is not)", field, i+1)
 		}
 	}
 	return nil
 }
 
-// Micros is a time as the databases store it: microseconds since 1970 UTC.
-func Micros(t time.Time) int64 { return t.UnixMicro() }
+// Micros is a time as the databases store it: microseconds since 1970 UTC. The
+// zero time, which says "none", is 0.
+func Micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
 
 // FromMicros turns a stored time back; 0 becomes the zero time.
 func FromMicros(us int64) time.Time {

@@ -1,11 +1,14 @@
 package money
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
 	"math/big"
 	"math/bits"
+	"slices"
 	"strings"
 
 	"surety/kernel/ident"
@@ -27,13 +30,19 @@ type Amount struct {
 // Of makes an amount.
 func Of(minor int64, c Currency) Amount { return Amount{Minor: minor, Currency: c} }
 
-// Yuan makes an amount from whole yuan; for constants and tests.
-func Yuan(y int64) Amount { return Amount{Minor: y * 100, Currency: CNY} }
+// Yuan makes an amount from whole yuan; for constants and tests. What comes
+// from outside goes through Parse or JSON.
+func Yuan(y int64) Amount {
+	if y > math.MaxInt64/100 || y < math.MinInt64/100 {
+		panic("money: a constant number of yuan overflows") // only a literal in our own source can be wrong here
+	}
+	return Amount{Minor: y * 100, Currency: CNY}
+}
 
 // Check refuses an unknown currency; field names the place in the error.
 func (a Amount) Check(field string) error {
 	if _, ok := exponents[a.Currency]; !ok {
-		return ident.Invalid(field, "currency_unknown", "%s: %q is not an ISO 4217 currency", field, a.Currency)
+		return ident.Invalid(field, "currency_unknown", "%s: %.10q is not an ISO 4217 currency", field, string(a.Currency))
 	}
 	return nil
 }
@@ -67,10 +76,15 @@ func (a Amount) Add(b Amount) (Amount, error) {
 
 // Sub returns a-b, or an error if the currencies differ or it overflows.
 func (a Amount) Sub(b Amount) (Amount, error) {
-	if b.Minor == math.MinInt64 {
+	c, err := common(a, b)
+	if err != nil {
+		return Amount{}, err
+	}
+	diff := a.Minor - b.Minor
+	if (a.Minor >= 0 && b.Minor < 0 && diff < 0) || (a.Minor < 0 && b.Minor > 0 && diff >= 0) {
 		return Amount{}, overflow()
 	}
-	return a.Add(Amount{-b.Minor, b.Currency})
+	return Amount{diff, c}, nil
 }
 
 // Cmp compares two amounts of one currency: -1, 0 or 1.
@@ -161,15 +175,13 @@ func (a Amount) Split(weights ...int64) ([]Amount, error) {
 		rest[i] = r
 		left -= int64(q)
 	}
-	for ; left > 0; left-- {
-		best := -1
-		for i := range rest {
-			if rest[i] > 0 && (best < 0 || rest[i] > rest[best]) {
-				best = i
-			}
-		}
-		parts[best].Minor++
-		rest[best] = 0
+	order := make([]int, len(weights)) // by remainder, largest first; fewer units are left than remainders
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(rest[j], rest[i]) })
+	for _, i := range order[:left] {
+		parts[i].Minor++
 	}
 	return parts, nil
 }
@@ -221,25 +233,61 @@ func (a Amount) Plain() string {
 }
 
 // UnmarshalJSON takes {"value": 123, "currency": "CNY"} and nothing else: no
-// fractions, no exponents, no strings.
+// fractions, no exponents, no strings for numbers, no other or repeated names,
+// no other spelling of them. It is written by hand because encoding/json would
+// take "VALUE", "123" and the last of two values. The zero Amount, which has no
+// currency, is read back as it is written.
 func (a *Amount) UnmarshalJSON(b []byte) error {
-	var raw struct {
-		Value    *json.Number `json:"value"`
-		Currency *string      `json:"currency"`
+	malformed := func(err error) error {
+		return ident.Invalid("amount", "amount_malformed",
+			`an amount is {"value": <integer>, "currency": "CNY"}`).Because(err)
 	}
-	dec := json.NewDecoder(strings.NewReader(string(b)))
-	dec.DisallowUnknownFields()
+	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber()
-	if err := dec.Decode(&raw); err != nil {
-		return ident.Invalid("amount", "amount_malformed", `an amount is {"value": <integer>, "currency": "CNY"}`).Because(err)
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return malformed(err)
 	}
-	if raw.Value == nil || raw.Currency == nil {
+	var value json.Number
+	var currency *string
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return malformed(err)
+		}
+		v, err := dec.Token()
+		if err != nil {
+			return malformed(err)
+		}
+		n, isNumber := v.(json.Number)
+		s, isString := v.(string)
+		switch {
+		case key == "value" && isNumber && value == "":
+			value = n
+		case key == "currency" && isString && currency == nil:
+			currency = &s
+		default:
+			return malformed(fmt.Errorf("%.40q is unknown, repeated or of the wrong type", key))
+		}
+	}
+	if _, err := dec.Token(); err != nil || len(bytes.TrimSpace(b[dec.InputOffset():])) > 0 {
+		return malformed(err)
+	}
+	if value == "" || currency == nil {
 		return ident.Invalid("amount", "amount_malformed", `an amount needs both "value" and "currency"`)
 	}
-	n, err := raw.Value.Int64()
+	n, err := value.Int64()
 	if err != nil {
-		return ident.Invalid("amount.value", "amount_not_integer", "the value %s is not a whole number of minor units", *raw.Value)
+		return ident.Invalid("amount.value", "amount_not_integer",
+			"the value %.40s is not a whole number of minor units", value)
 	}
-	*a = Amount{n, Currency(*raw.Currency)}
-	return a.Check("amount.currency")
+	read := Amount{n, Currency(*currency)}
+	if read == (Amount{}) {
+		*a = read
+		return nil
+	}
+	if err := read.Check("amount.currency"); err != nil {
+		return err
+	}
+	*a = read
+	return nil
 }

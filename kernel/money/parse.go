@@ -9,21 +9,28 @@ import (
 	"surety/kernel/ident"
 )
 
+// maxText bounds what Parse looks at, in bytes: 20 full-width digits with signs
+// take less.
+const maxText = 200
+
 // Parse reads an amount in major units as people write it: "244338.26",
 // "244,338.26", full-width digits, with the currency sign or word in front or
-// behind (¥, 元, CNY, RMB). It is strict in what it means: separators must group
-// by three, no exponent, no sign, no more decimals than the currency has.
-// mended is true if the text had to be folded or stripped to be read.
+// behind (¥, 人民币, CNY, RMB; 元, 圆, 元整). It is strict in what it means: separators
+// must group by three, a grouped number does not begin with zero ("0,123" may be
+// meant as a decimal), no exponent, no sign, no more decimals than the currency
+// has. mended is true if the text had to be folded or stripped to be read.
 func Parse(text string, c Currency) (a Amount, mended bool, err error) {
 	exp, known := exponents[c]
 	if !known {
 		return Amount{}, false, Amount{Currency: c}.Check("currency")
 	}
-	folded := strings.TrimSpace(width.Narrow.String(text))
-	s := strings.TrimSpace(stripCurrency(folded, c))
 	bad := func(why string) (Amount, bool, error) {
-		return Amount{}, false, ident.Invalid("amount", "amount_unreadable", "%q is not an amount: %s", text, why)
+		return Amount{}, false, ident.Invalid("amount", "amount_unreadable", "%.40q is not an amount: %s", text, why)
 	}
+	if len(text) > maxText {
+		return bad("it is far too long")
+	}
+	s := stripCurrency(strings.TrimSpace(width.Narrow.String(text)), c)
 	if s == "" {
 		return bad("there is no number in it")
 	}
@@ -49,23 +56,27 @@ func Parse(text string, c Currency) (a Amount, mended bool, err error) {
 	return Amount{n, c}, s != text || strings.Contains(s, ","), nil
 }
 
+// stripCurrency takes one sign or word from the front and one from behind:
+// "人民币88,430.00元" has both.
 func stripCurrency(s string, c Currency) string {
-	for _, sign := range currencySigns(c) {
+	front, behind := []string{string(c)}, []string{string(c)}
+	if c == CNY {
+		front = []string{"人民币", "CNY", "RMB", "¥"} // the full-width ￥ is narrowed before
+		behind = []string{"元整", "圆整", "元人民币", "元", "圆", "人民币", "CNY", "RMB"}
+	}
+	for _, sign := range front {
 		if rest, ok := strings.CutPrefix(s, sign); ok {
-			return rest
+			s = strings.TrimSpace(rest)
+			break
 		}
+	}
+	for _, sign := range behind {
 		if rest, ok := strings.CutSuffix(s, sign); ok {
-			return rest
+			s = strings.TrimSpace(rest)
+			break
 		}
 	}
 	return s
-}
-
-func currencySigns(c Currency) []string {
-	if c == CNY {
-		return []string{"人民币", "CNY", "RMB", "¥", "¥", "圆", "元"}
-	}
-	return []string{string(c)}
 }
 
 // ungroup removes thousands separators, which must group by three.
@@ -78,6 +89,9 @@ func ungroup(whole string) (digits, why string) {
 		if i > 0 && len(g) != 3 || i == 0 && len(groups) > 1 && len(g) > 3 {
 			return "", "its separators do not group by three"
 		}
+	}
+	if len(groups) > 1 && groups[0][0] == '0' {
+		return "", "a grouped number cannot begin with zero"
 	}
 	return strings.Join(groups, ""), ""
 }

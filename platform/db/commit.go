@@ -26,8 +26,15 @@ type sealItem struct {
 // OnSeal registers the sealer of a key. Call it while wiring, before any Update.
 func (d *DB) OnSeal(key string, s Sealer) { d.sealers[key] = s }
 
-// Seal hands an item to the sealer of key; it is dropped if the act fails.
-func (t *Tx) Seal(key string, item any) { t.sealing = append(t.sealing, sealItem{key, item}) }
+// Seal hands an item to the sealer of key; it is dropped if the act fails. In a
+// View nothing would ever seal it, so there it is an error.
+func (t *Tx) Seal(key string, item any) error {
+	if t.readOnly {
+		return ident.E(ident.KindInternal, "write_in_view", "a View may not write")
+	}
+	t.sealing = append(t.sealing, sealItem{key, item})
+	return nil
+}
 
 // act is one caller's Update on its way through the committer.
 type act struct {

@@ -70,3 +70,14 @@ func mergeMigrations(sets []fs.FS, dialect Dialect) (fstest.MapFS, error) {
 	}
 	return out, nil
 }
+
+// Folder is the folder "migrations" of a package's embedded files, as
+// Config.Migrations wants it. A folder that is not there is found when the
+// migrations are read.
+func Folder(files fs.FS) fs.FS {
+	sub, err := fs.Sub(files, "migrations")
+	if err != nil { // only for a malformed name, and this one is not
+		return files
+	}
+	return sub
+}

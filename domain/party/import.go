@@ -1,0 +1,105 @@
+package party
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"surety/kernel/ident"
+)
+
+// importColumns is the host's own export of its accounts.
+var importColumns = []string{"account", "name", "id_number", "phone", "city", "device", "verification", "opened", "kind"}
+
+// china is the zone of dates without one.
+var china = time.FixedZone("UTC+8", 8*3600)
+
+// maxRows bounds one file; more come as several files.
+const maxRows = 1_000_000
+
+// ImportAccounts reads the host's accounts from CSV (UTF-8, the header
+// account,name,id_number,phone,city,device,verification,opened,kind) and writes
+// them. The whole file is read and checked first: if any row is wrong, nothing
+// is written, and the error names each wrong row and field.
+func (s *Service) ImportAccounts(ctx context.Context, actor ident.Actor, r io.Reader) (ImportReport, error) {
+	rows, problems := ReadAccounts(r)
+	if len(problems) > 0 {
+		return ImportReport{Rows: len(rows), Refused: problems}, errors.Join(asErrors(problems)...)
+	}
+	return s.ImportRows(ctx, actor, rows)
+}
+
+func asErrors(problems []*ident.Error) []error {
+	out := make([]error, len(problems))
+	for i, p := range problems {
+		out[i] = p
+	}
+	return out
+}
+
+// ReadAccounts reads the CSV without writing anything.
+func ReadAccounts(r io.Reader) (rows []Row, problems []*ident.Error) {
+	in := csv.NewReader(r)
+	in.FieldsPerRecord = len(importColumns)
+	header, err := in.Read()
+	if err != nil || !slices.Equal(header, importColumns) {
+		return nil, []*ident.Error{{Kind: ident.KindInvalid, Code: "header", Row: 1, Err: err,
+			Message: "the first row must be account,name,id_number,phone,city,device,verification,opened,kind"}}
+	}
+	seen := map[string]int{}
+	for line := 2; ; line++ {
+		rec, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return rows, problems
+		}
+		if err != nil {
+			return rows, append(problems, &ident.Error{Kind: ident.KindInvalid, Code: "csv", Row: line, Err: err,
+				Message: "this row is not well-formed CSV with 9 columns"})
+		}
+		if len(rows) >= maxRows {
+			return rows, append(problems, ident.E(ident.KindTooLarge, "too_many_rows", "at most %d rows in one file", maxRows))
+		}
+		row, bad := readRow(rec)
+		if first, twice := seen[row.Account]; twice && bad == nil {
+			bad = ident.Invalid("account", "twice", "account %s stands in row %d already", row.Account, first)
+		}
+		if bad != nil {
+			bad.Row = line
+			problems = append(problems, bad)
+			continue
+		}
+		seen[row.Account] = line
+		rows = append(rows, row)
+	}
+}
+
+func readRow(rec []string) (Row, *ident.Error) {
+	r := Row{
+		Account: rec[0], Name: rec[1], IDNumber: rec[2], Phone: rec[3], City: rec[4], Device: rec[5],
+		Verification: Verification(rec[6]), Kind: Kind(rec[8]),
+	}
+	var known *ident.Error
+	if err := ident.CheckID("account", r.Account); errors.As(err, &known) {
+		return r, known
+	}
+	if r.Name == "" {
+		return r, ident.Invalid("name", "required", "the name is missing")
+	}
+	if r.Kind != Person && r.Kind != Merchant {
+		return r, ident.Invalid("kind", "unknown", `kind is %q; it must be "person" or "merchant"`, rec[8])
+	}
+	switch r.Verification {
+	case Unverified, Basic, Full:
+	default:
+		return r, ident.Invalid("verification", "unknown", `verification is %q; it must be "none", "basic" or "full"`, rec[6])
+	}
+	opened, err := time.ParseInLocation("2006-01-02", rec[7], china)
+	if err != nil {
+		return r, ident.Invalid("opened", "date", "%q is not a date like 2026-05-30", rec[7])
+	}
+	r.Opened = opened.UTC()
+	return r, nil
+}
