@@ -1,12 +1,16 @@
 package party
 
 import (
+	"bufio"
 	"context"
 	"encoding/csv"
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"surety/kernel/ident"
 )
@@ -16,6 +20,9 @@ var importColumns = []string{"account", "name", "id_number", "phone", "city", "d
 
 // china is the zone of dates without one.
 var china = time.FixedZone("UTC+8", 8*3600)
+
+// maxField bounds one field.
+const maxField = 300
 
 // maxRows bounds one file; more come as several files.
 const maxRows = 1_000_000
@@ -32,6 +39,18 @@ func (s *Service) ImportAccounts(ctx context.Context, actor ident.Actor, r io.Re
 	return s.ImportRows(ctx, actor, rows)
 }
 
+// maxProblems is how many wrong rows are named before the rest is not looked at.
+const maxProblems = 1000
+
+// withoutMark leaves out the mark that some programs put before UTF-8.
+func withoutMark(r io.Reader) io.Reader {
+	in := bufio.NewReader(r)
+	if head, err := in.Peek(3); err == nil && string(head) == "\xef\xbb\xbf" {
+		in.Discard(3) // cannot fail: they were just seen
+	}
+	return in
+}
+
 func asErrors(problems []*ident.Error) []error {
 	out := make([]error, len(problems))
 	for i, p := range problems {
@@ -42,7 +61,7 @@ func asErrors(problems []*ident.Error) []error {
 
 // ReadAccounts reads the CSV without writing anything.
 func ReadAccounts(r io.Reader) (rows []Row, problems []*ident.Error) {
-	in := csv.NewReader(r)
+	in := csv.NewReader(withoutMark(r))
 	in.FieldsPerRecord = len(importColumns)
 	header, err := in.Read()
 	if err != nil || !slices.Equal(header, importColumns) {
@@ -56,8 +75,12 @@ func ReadAccounts(r io.Reader) (rows []Row, problems []*ident.Error) {
 			return rows, problems
 		}
 		if err != nil {
-			return rows, append(problems, &ident.Error{Kind: ident.KindInvalid, Code: "csv", Row: line, Err: err,
+			problems = append(problems, &ident.Error{Kind: ident.KindInvalid, Code: "csv", Row: line, Err: err,
 				Message: "this row is not well-formed CSV with 9 columns"})
+			if errors.Is(err, csv.ErrFieldCount) && len(problems) < maxProblems {
+				continue // the rows after it can be read
+			}
+			return rows, problems
 		}
 		if len(rows) >= maxRows {
 			return rows, append(problems, ident.E(ident.KindTooLarge, "too_many_rows", "at most %d rows in one file", maxRows))
@@ -68,7 +91,9 @@ func ReadAccounts(r io.Reader) (rows []Row, problems []*ident.Error) {
 		}
 		if bad != nil {
 			bad.Row = line
-			problems = append(problems, bad)
+			if problems = append(problems, bad); len(problems) >= maxProblems {
+				return rows, problems
+			}
 			continue
 		}
 		seen[row.Account] = line
@@ -81,11 +106,19 @@ func readRow(rec []string) (Row, *ident.Error) {
 		Account: rec[0], Name: rec[1], IDNumber: rec[2], Phone: rec[3], City: rec[4], Device: rec[5],
 		Verification: Verification(rec[6]), Kind: Kind(rec[8]),
 	}
+	for i, text := range rec {
+		if !utf8.ValidString(text) {
+			return r, ident.Invalid(importColumns[i], "encoding", "this is not UTF-8; save the file as UTF-8 and import it again")
+		}
+		if len(text) > maxField || strings.ContainsFunc(text, unicode.IsControl) {
+			return r, ident.Invalid(importColumns[i], "text", "a field is one line of at most %d bytes", maxField)
+		}
+	}
 	var known *ident.Error
 	if err := ident.CheckID("account", r.Account); errors.As(err, &known) {
 		return r, known
 	}
-	if r.Name == "" {
+	if NormalName(r.Name) == "" {
 		return r, ident.Invalid("name", "required", "the name is missing")
 	}
 	if r.Kind != Person && r.Kind != Merchant {

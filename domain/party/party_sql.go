@@ -1,6 +1,8 @@
 package party
 
 import (
+	"bytes"
+
 	"surety/kernel/ident"
 	"surety/platform/db"
 )
@@ -148,15 +150,22 @@ func accounts(tx *db.Tx, query string, args ...any) (out []Account, err error) {
 	return out, err
 }
 
-func insertAccount(tx *db.Tx, a Account) error {
-	_, err := tx.Exec(`insert into account (id, party_id, kind, verification, opened, device, city)
-values ($1, $2, $3, $4, $5, $6, $7)`,
-		a.ID, a.PartyID, string(a.Kind), string(a.Verification), ident.Micros(a.Opened), a.Device, a.City)
+func insertAccount(tx *db.Tx, a Account, said []byte) error {
+	_, err := tx.Exec(`insert into account (id, party_id, kind, verification, opened, device, city, said)
+values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		a.ID, a.PartyID, string(a.Kind), string(a.Verification), ident.Micros(a.Opened), a.Device, a.City, said)
 	return err
 }
 
-func updateAccount(tx *db.Tx, a Account) error {
+func updateAccount(tx *db.Tx, a Account, said []byte) error {
 	return tx.ExecOne(ident.NotFound("account", a.ID), `update account set kind = $2, verification = $3, opened = $4,
-  device = $5, city = $6 where id = $1`,
-		a.ID, string(a.Kind), string(a.Verification), ident.Micros(a.Opened), a.Device, a.City)
+  device = $5, city = $6, said = $7 where id = $1`,
+		a.ID, string(a.Kind), string(a.Verification), ident.Micros(a.Opened), a.Device, a.City, said)
+}
+
+// saidBefore reports whether the host's last row for the account was the same.
+func saidBefore(tx *db.Tx, account string, said []byte) (same bool, err error) {
+	var kept []byte
+	_, err = tx.Row([]any{&kept}, `select said from account where id = $1`, account)
+	return bytes.Equal(kept, said), err
 }

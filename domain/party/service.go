@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"io/fs"
+	"strings"
 	"time"
 
 	"surety/kernel/ident"
@@ -118,34 +119,62 @@ func (s *Service) importRow(tx *db.Tx, r Row, rep *ImportReport) error {
 	if err != nil {
 		return err
 	}
+	said := s.cfg.Vault.Index("row", r.text())
 	if !found {
 		id, err := s.ensureParty(tx, r)
 		if err != nil {
 			return err
 		}
 		rep.Added++
-		return insertAccount(tx, r.account(id))
+		return insertAccount(tx, r.account(id), said)
+	}
+	if same, err := saidBefore(tx, r.Account, said); err != nil || same {
+		rep.Unchanged++
+		return err
 	}
 	holder, _, err := s.Get(tx, have.PartyID)
 	if err != nil {
 		return err
 	}
-	if r.IDNumber != "" && holder.IDNumber != NormalIDNumber(r.IDNumber) {
+	if same, err := s.sameHolder(tx, holder, r); err != nil {
+		return err
+	} else if !same {
 		rep.Refused = append(rep.Refused, ident.Invalid("id_number", "holder_changed",
-			"account %s belongs to another identity number; an account never changes its holder", r.Account))
-		return nil
-	}
-	want := r.account(have.PartyID)
-	if have == want && holder.Name == r.Name && holder.Phone == NormalPhone(r.Phone) {
-		rep.Unchanged++
+			"account %s belongs to another person; an account never changes its holder", r.Account))
 		return nil
 	}
 	rep.Changed++
-	if err := updateAccount(tx, want); err != nil {
+	if err := updateAccount(tx, r.account(have.PartyID), said); err != nil {
 		return err
 	}
 	holder.Name, holder.Phone = r.Name, NormalPhone(r.Phone)
+	if r.IDNumber != "" {
+		holder.IDNumber = NormalIDNumber(r.IDNumber)
+	}
 	return s.updateParty(tx, holder)
+}
+
+// sameHolder says whether the row can speak of the account's holder. The identity
+// number decides. Who had none may get one, unless it is another person's; and a
+// row without one may not rename somebody who has one.
+func (s *Service) sameHolder(tx *db.Tx, holder Party, r Row) (bool, error) {
+	number := NormalIDNumber(r.IDNumber)
+	switch {
+	case number == holder.IDNumber && number != "":
+		return true, nil
+	case number == "" && holder.IDNumber != "":
+		return NormalName(r.Name) == NormalName(holder.Name), nil
+	case number != "" && holder.IDNumber == "":
+		_, taken, err := s.ByIDNumber(tx, number)
+		return !taken, err
+	}
+	return number == holder.IDNumber, nil // neither has one, or they differ
+}
+
+// text is the whole row, to tell a repetition from a change.
+func (r Row) text() string {
+	return strings.Join([]string{r.Account, r.Name, NormalIDNumber(r.IDNumber), NormalPhone(r.Phone), r.City, r.Device,
+		string(r.Verification), r.Opened.UTC().Format(time.DateOnly), string(r.Kind)}, "\x1f")
 }
 
 func (r Row) account(holder ident.ID) Account {

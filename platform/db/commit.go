@@ -61,16 +61,28 @@ func (d *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 		return err
 	}
 	a := &act{ctx: ctx, fn: fn, out: make(chan error, 1)}
+	if err := d.hand(ctx, a); err != nil {
+		return err
+	}
+	return <-a.out
+}
+
+// hand gives an act to the committer. While it holds the gate, Close waits, so
+// no act is handed in that nobody will run.
+func (d *DB) hand(ctx context.Context, a *act) error {
+	d.gate.RLock()
+	defer d.gate.RUnlock()
+	if d.shut {
+		return ident.E(ident.KindUnavailable, "closing", "the database is closing")
+	}
 	select {
 	case d.acts <- a:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-d.stop:
-		return ident.E(ident.KindUnavailable, "closing", "the database is closing")
 	case <-d.failed:
 		return ident.E(ident.KindUnavailable, "db_failed", "the database has stopped after an I/O error").Because(d.failure)
 	}
-	return <-a.out
 }
 
 // startCommitter starts the goroutines that drain acts into physical

@@ -49,6 +49,8 @@ type DB struct {
 	stop   chan struct{}
 	done   sync.WaitGroup
 	closed sync.Once
+	gate   sync.RWMutex // held for reading while an act is handed in
+	shut   bool         // no act is taken any more; guarded by gate
 
 	failOnce sync.Once
 	failed   chan struct{}
@@ -113,7 +115,12 @@ func (d *DB) poison(err error) {
 
 // Close waits for the acts under way and closes the connections.
 func (d *DB) Close() error {
-	d.closed.Do(func() { close(d.stop) })
+	d.closed.Do(func() {
+		d.gate.Lock() // every act handed in before is in the channel now
+		d.shut = true
+		d.gate.Unlock()
+		close(d.stop)
+	})
 	d.done.Wait()
 	return d.closePools()
 }
@@ -138,7 +145,11 @@ func (d *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 }
 
 func (d *DB) viewOnce(ctx context.Context, fn func(tx *Tx) error) error {
-	stx, err := d.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: d.dialect == Postgres})
+	opts := &sql.TxOptions{}
+	if d.dialect == Postgres { // one snapshot for all its statements, as SQLite has it
+		opts = &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+	}
+	stx, err := d.read.BeginTx(ctx, opts)
 	if err != nil {
 		return beginError(err)
 	}

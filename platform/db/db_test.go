@@ -172,3 +172,25 @@ func TestViewCannotWrite(t *testing.T) {
 		}
 	})
 }
+
+// Whoever calls while the database closes gets an answer: done, or not taken.
+func TestUpdateWhileClosing(t *testing.T) {
+	d := dbtest.OpenURL(t, dbtest.NewURL(t, db.SQLite), opts(nil))
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for j := range 50 {
+				err := d.Update(context.Background(), insert(fmt.Sprint(i, ".", j), 1))
+				if err != nil && ident.CodeOf(err) != "closing" {
+					t.Errorf("got %v", err)
+				}
+			}
+		}()
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+}

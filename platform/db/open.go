@@ -23,7 +23,7 @@ func (d *DB) openSQLite(ctx context.Context, path string, readers int) error {
 	d.dialect = SQLite
 	dsn := func(mode string) string {
 		q := url.Values{}
-		for _, p := range []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"} {
+		for _, p := range []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "temp_store(MEMORY)"} {
 			q.Add("_pragma", p)
 		}
 		if mode == "read" {

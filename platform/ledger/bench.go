@@ -106,6 +106,9 @@ func benchYardstick(ctx context.Context, d *db.DB, callers int, length time.Dura
 	ddl := func(q string) error {
 		return d.Update(ctx, func(tx *db.Tx) error { _, err := tx.Exec(q); return err })
 	}
+	if err := ddl("drop table if exists ledger_bench"); err != nil {
+		return 0, 0, err
+	}
 	if err := ddl("create table ledger_bench (id text not null primary key, n bigint not null)"); err != nil {
 		return 0, 0, err
 	}

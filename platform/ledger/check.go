@@ -23,7 +23,8 @@ const maxProblems = 1000
 // state of the books even while others write. Each yields the name of a thing
 // and up to four numbers.
 var checks = []struct{ name, format, query string }{
-	{"balance_differs", "account %q: sums are kept that its transfers do not give (debits posted %d, credits posted %d, debits pending %d, credits pending %d too much)",
+	{"balance_differs", "account %q keeps sums that its transfers do not give; too much by: " +
+		"debits posted %d, credits posted %d, debits pending %d, credits pending %d",
 		`select a.id, a.debits_posted - coalesce(s.dp, 0), a.credits_posted - coalesce(s.cp, 0),
 			a.debits_pending - coalesce(s.dq, 0), a.credits_pending - coalesce(s.cq, 0)
 		from ledger_accounts a left join (

@@ -23,9 +23,10 @@ type Committer struct {
 	ledger *Ledger
 	db     *db.DB
 	calls  chan *call
-	stop   chan struct{}
-	once   sync.Once
 	done   sync.WaitGroup
+
+	mu     sync.RWMutex // held for reading while a call is handed in
+	closed bool         // guarded by mu; then calls is closed
 }
 
 // call is one caller's transfers on their way.
@@ -39,9 +40,17 @@ func NewCommitter(l *Ledger, d *db.DB) (*Committer, error) {
 	if l == nil || d == nil {
 		return nil, ident.E(ident.KindInternal, "ledger_config", "a committer needs a ledger and a database")
 	}
-	c := &Committer{ledger: l, db: d, calls: make(chan *call, maxGather), stop: make(chan struct{})}
-	c.done.Add(1)
-	go c.run()
+	c := &Committer{ledger: l, db: d, calls: make(chan *call, maxGather)}
+	// SQLite has one writer, and larger batches serve it best. On PostgreSQL one
+	// batch is judged while another becomes durable, as db.Update does it.
+	flights := 1
+	if d.Dialect() == db.Postgres {
+		flights = 2
+	}
+	for range flights {
+		c.done.Add(1)
+		go c.run()
+	}
 	return c, nil
 }
 
@@ -62,18 +71,25 @@ func (c *Committer) Transfer(ctx context.Context, ts ...Transfer) error {
 		return c.alone(ctx, ready)
 	}
 	mine := &call{ts: ready, out: make(chan error, 1)}
-	select {
-	case c.calls <- mine:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-c.stop:
-		return closing()
+	if err := c.hand(ctx, mine); err != nil {
+		return err
 	}
 	return <-mine.out
 }
 
-func closing() error {
-	return ident.E(ident.KindUnavailable, "closing", "the ledger is closing; nothing was written")
+// hand gives a call to the committer; after Close it never gets in.
+func (c *Committer) hand(ctx context.Context, k *call) error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.closed {
+		return ident.E(ident.KindUnavailable, "closing", "the ledger is closing; nothing was written")
+	}
+	select {
+	case c.calls <- k:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // orderFree reports whether the call can be put in some order among others
@@ -103,26 +119,19 @@ func (c *Committer) alone(ctx context.Context, ts []Transfer) error {
 
 // Close waits for the calls under way.
 func (c *Committer) Close() {
-	c.once.Do(func() { close(c.stop) })
+	c.mu.Lock()
+	if !c.closed {
+		c.closed = true
+		close(c.calls)
+	}
+	c.mu.Unlock()
 	c.done.Wait()
 }
 
 func (c *Committer) run() {
 	defer c.done.Done()
-	for {
-		select {
-		case first := <-c.calls:
-			c.flush(c.gather(first))
-		case <-c.stop:
-			for {
-				select {
-				case first := <-c.calls:
-					c.flush(c.gather(first))
-				default:
-					return
-				}
-			}
-		}
+	for first := range c.calls {
+		c.flush(c.gather(first))
 	}
 }
 
@@ -132,7 +141,10 @@ func (c *Committer) gather(first *call) []*call {
 	calls, n := []*call{first}, len(first.ts)
 	for yields := 0; n < maxGather; {
 		select {
-		case next := <-c.calls:
+		case next, open := <-c.calls:
+			if !open {
+				return calls
+			}
 			calls = append(calls, next)
 			n += len(next.ts)
 			yields = 0

@@ -103,7 +103,8 @@ func readAccounts(tx *db.Tx, ids []string, each func(Account, sums)) error {
 	})
 }
 
-const transferColumns = `t.id, t.debit, t.credit, t.amount, t.currency, t.kind, t.pending, t.code, t.ref, t.memo, t.at, t.expires`
+const transferColumns = `t.id, t.debit, t.credit, t.amount, t.currency, t.kind, t.pending,
+	t.code, t.ref, t.memo, t.at, t.expires`
 
 func scanTransfer(scan func(...any) error, more ...any) (t Transfer, err error) {
 	var at, expires int64

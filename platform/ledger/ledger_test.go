@@ -61,68 +61,7 @@ func TestPrecedence(t *testing.T) {
 			t.Fatalf("%d expired, want 1", n)
 		}
 		b.clock.Advance(2 * time.Hour)
-		soon, past := b.clock.Now().Add(time.Hour), b.clock.Now().Add(-time.Hour)
-		long := strings.Repeat("x", 65)
-		type tr = ledger.Transfer
-		jpy := money.Of(5, "JPY")
-		for i, c := range []struct {
-			code string
-			t    tr
-		}{
-			{"required", tr{Kind: "odd"}},
-			{"too_long", tr{ID: long, Kind: "odd"}},
-			{"bad_character", tr{ID: "ü", Kind: "odd"}},
-			{"id_reserved", tr{ID: "expire.1", Kind: "odd"}},
-			{"kind_unknown", tr{ID: "n", Kind: "odd"}},
-			{"kind_unknown", tr{ID: "n", Kind: ledger.Expire, Pending: "held"}},
-			{"required", tr{ID: "n", Credit: "a b"}},
-			{"bad_character", tr{ID: "n", Debit: "x", Credit: "a b"}},
-			{"accounts_same", tr{ID: "n", Debit: "x", Credit: "x"}},
-			{"currency_unknown", tr{ID: "n", Debit: "x", Credit: "y", Pending: "held"}},
-			{"amount_not_positive", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(0), Pending: "held"}},
-			{"amount_not_positive", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(-1), Pending: "held"}},
-			{"amount_too_large", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(4_000_000_000_000_000_001), Pending: "held"}},
-			{"pending_unexpected", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Pending: "held", Code: "ü"}},
-			{"required", tr{ID: "n", Kind: ledger.Post, Amount: cny(-1)}},
-			{"pending_itself", tr{ID: "n", Kind: ledger.Post, Pending: "n", Amount: cny(-1)}},
-			{"bad_character", tr{ID: "n", Kind: ledger.Void, Pending: "none", Debit: "ü", Amount: cny(-1)}},
-			{"amount_not_positive", tr{ID: "n", Kind: ledger.Post, Pending: "none", Amount: cny(-1), Code: "ü"}},
-			{"bad_character", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Code: "ü", Memo: "\x00"}},
-			{"bad_character", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Ref: "ü", Memo: "\x00"}},
-			{"memo_too_long", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Memo: strings.Repeat("\n", 501)}},
-			{"memo_unreadable", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Memo: "a\nb", At: time.Unix(0, 0)}},
-			{"time_invalid", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), At: time.Unix(0, 0), Expires: soon}},
-			{"expires_unexpected", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Expires: past}},
-			{"expires_early", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Kind: ledger.Pending, Expires: past}},
-
-			{"pending_transfer_not_found", tr{ID: "s1", Kind: ledger.Post, Pending: "none"}},
-			{"not_pending", tr{ID: "s1", Kind: ledger.Post, Pending: "s2", Amount: cny(9999)}},
-			{"transfer_exists", tr{ID: "s1", Debit: "none", Credit: "yen", Amount: cny(1)}},
-			{"transfer_exists", tr{ID: "post1", Kind: ledger.Void, Pending: "posted"}},
-			{"transfer_exists", tr{ID: "held", Debit: "fund", Credit: "bank", Amount: cny(100), Kind: ledger.Pending, Expires: soon}},
-			{"pending_differs", tr{ID: "n", Kind: ledger.Post, Pending: "posted", Debit: "none", Amount: cny(9999)}},
-			{"pending_differs", tr{ID: "n", Kind: ledger.Post, Pending: "posted", Amount: money.Of(9999, "JPY")}},
-			{"pending_differs", tr{ID: "n", Kind: ledger.Void, Pending: "posted", Amount: cny(1)}},
-			{"post_too_large", tr{ID: "n", Kind: ledger.Post, Pending: "posted", Amount: cny(11)}},
-			{"already_posted", tr{ID: "n", Kind: ledger.Post, Pending: "posted"}},
-			{"already_voided", tr{ID: "n", Kind: ledger.Void, Pending: "voided"}},
-			{"already_expired", tr{ID: "n", Kind: ledger.Post, Pending: "expired"}},
-			{"pending_expired", tr{ID: "n", Kind: ledger.Post, Pending: "late"}},
-			{"pending_expired", tr{ID: "n", Kind: ledger.Void, Pending: "late"}},
-			{"pending_expired", tr{ID: "n", Kind: ledger.Post, Pending: "late", At: b.clock.Now().Add(-4 * time.Hour)}},
-			{"account_not_found", tr{ID: "n", Debit: "none", Credit: "yen", Amount: cny(1)}},
-			{"account_not_found", tr{ID: "n", Debit: "yen", Credit: "none", Amount: cny(1)}},
-			{"currency_differs", tr{ID: "n", Debit: "earmark", Credit: "yen", Amount: cny(1)}},
-			{"currency_differs", tr{ID: "n", Debit: "earmark", Credit: "fund", Amount: jpy}},
-			{"purpose_differs", tr{ID: "n", Debit: "earmark", Credit: "fund", Amount: cny(9999)}},
-			{"purpose_differs", tr{ID: "n", Debit: "earmark", Credit: "fund", Amount: cny(9999), Ref: "clm_2"}},
-			{"purpose_differs", tr{ID: "n", Debit: "world", Credit: "safe", Amount: cny(1), Ref: "clm_2"}},
-			{"sum_too_large", tr{ID: "n", Debit: "fund", Credit: "bank", Amount: cny(4_000_000_000_000_000_000)}},
-			{"balance_too_low", tr{ID: "n", Debit: "fund", Credit: "bank", Amount: cny(891)}},
-			{"balance_too_low", tr{ID: "n", Debit: "fund", Credit: "bank", Amount: cny(891), Kind: ledger.Pending}},
-			{"balance_too_low", tr{ID: "n", Debit: "world", Credit: "bank", Amount: cny(9999)}},
-			{"", tr{ID: "n", Debit: "fund", Credit: "bank", Amount: cny(880)}},
-		} {
+		for i, c := range b.refusals() {
 			if err := b.try(c.t); ident.CodeOf(err) != c.code {
 				t.Errorf("line %d: got %v, want %q", i+1, err, c.code)
 			}
@@ -130,6 +69,82 @@ func TestPrecedence(t *testing.T) {
 		b.stands("fund", 110, 110, 0)
 		b.check()
 	})
+}
+
+// refusal is a transfer and the code that it must be refused with.
+type refusal struct {
+	code string
+	t    ledger.Transfer
+}
+
+func (b *books) refusals() []refusal {
+	soon, past := b.clock.Now().Add(time.Hour), b.clock.Now().Add(-time.Hour)
+	long := strings.Repeat("x", 65)
+	type tr = ledger.Transfer
+	const most = 4_000_000_000_000_000_000
+	alone := []refusal{
+		{"required", tr{Kind: "odd"}},
+		{"too_long", tr{ID: long, Kind: "odd"}},
+		{"bad_character", tr{ID: "ü", Kind: "odd"}},
+		{"id_reserved", tr{ID: "expire.1", Kind: "odd"}},
+		{"kind_unknown", tr{ID: "n", Kind: "odd"}},
+		{"kind_unknown", tr{ID: "n", Kind: ledger.Expire, Pending: "held"}},
+		{"required", tr{ID: "n", Credit: "a b"}},
+		{"bad_character", tr{ID: "n", Debit: "x", Credit: "a b"}},
+		{"accounts_same", tr{ID: "n", Debit: "x", Credit: "x"}},
+		{"currency_unknown", tr{ID: "n", Debit: "x", Credit: "y", Pending: "held"}},
+		{"amount_not_positive", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(0), Pending: "held"}},
+		{"amount_not_positive", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(-1), Pending: "held"}},
+		{"amount_too_large", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(most + 1), Pending: "held"}},
+		{"pending_unexpected", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Pending: "held", Code: "ü"}},
+		{"required", tr{ID: "n", Kind: ledger.Post, Amount: cny(-1)}},
+		{"pending_itself", tr{ID: "n", Kind: ledger.Post, Pending: "n", Amount: cny(-1)}},
+		{"bad_character", tr{ID: "n", Kind: ledger.Void, Pending: "none", Debit: "ü", Amount: cny(-1)}},
+		{"amount_not_positive", tr{ID: "n", Kind: ledger.Post, Pending: "none", Amount: cny(-1), Code: "ü"}},
+		{"bad_character", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Code: "ü", Memo: "\x00"}},
+		{"bad_character", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Ref: "ü", Memo: "\x00"}},
+		{"memo_too_long", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Memo: strings.Repeat("\n", 501)}},
+		{"memo_unreadable", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Memo: "a\nb", At: time.Unix(0, 0)}},
+		{"time_invalid", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), At: time.Unix(0, 0), Expires: soon}},
+		{"expires_unexpected", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Expires: past}},
+		{"expires_early", tr{ID: "n", Debit: "x", Credit: "y", Amount: cny(1), Kind: ledger.Pending, Expires: past}},
+	}
+	return append(alone, b.refusalsByBooks(soon)...)
+}
+
+func (b *books) refusalsByBooks(soon time.Time) []refusal {
+	type tr = ledger.Transfer
+	const most = 4_000_000_000_000_000_000
+	return []refusal{
+		{"pending_transfer_not_found", tr{ID: "s1", Kind: ledger.Post, Pending: "none"}},
+		{"not_pending", tr{ID: "s1", Kind: ledger.Post, Pending: "s2", Amount: cny(9999)}},
+		{"transfer_exists", tr{ID: "s1", Debit: "none", Credit: "yen", Amount: cny(1)}},
+		{"transfer_exists", tr{ID: "post1", Kind: ledger.Void, Pending: "posted"}},
+		{"transfer_exists", tr{ID: "held", Debit: "fund", Credit: "bank", Amount: cny(100), Kind: ledger.Pending,
+			Expires: soon}},
+		{"pending_differs", tr{ID: "n", Kind: ledger.Post, Pending: "posted", Debit: "none", Amount: cny(9999)}},
+		{"pending_differs", tr{ID: "n", Kind: ledger.Post, Pending: "posted", Amount: money.Of(9999, "JPY")}},
+		{"pending_differs", tr{ID: "n", Kind: ledger.Void, Pending: "posted", Amount: cny(1)}},
+		{"post_too_large", tr{ID: "n", Kind: ledger.Post, Pending: "posted", Amount: cny(11)}},
+		{"already_posted", tr{ID: "n", Kind: ledger.Post, Pending: "posted"}},
+		{"already_voided", tr{ID: "n", Kind: ledger.Void, Pending: "voided"}},
+		{"already_expired", tr{ID: "n", Kind: ledger.Post, Pending: "expired"}},
+		{"pending_expired", tr{ID: "n", Kind: ledger.Post, Pending: "late"}},
+		{"pending_expired", tr{ID: "n", Kind: ledger.Void, Pending: "late"}},
+		{"pending_expired", tr{ID: "n", Kind: ledger.Post, Pending: "late", At: b.clock.Now().Add(-4 * time.Hour)}},
+		{"account_not_found", tr{ID: "n", Debit: "none", Credit: "yen", Amount: cny(1)}},
+		{"account_not_found", tr{ID: "n", Debit: "yen", Credit: "none", Amount: cny(1)}},
+		{"currency_differs", tr{ID: "n", Debit: "earmark", Credit: "yen", Amount: cny(1)}},
+		{"currency_differs", tr{ID: "n", Debit: "earmark", Credit: "fund", Amount: money.Of(5, "JPY")}},
+		{"purpose_differs", tr{ID: "n", Debit: "earmark", Credit: "fund", Amount: cny(9999)}},
+		{"purpose_differs", tr{ID: "n", Debit: "earmark", Credit: "fund", Amount: cny(9999), Ref: "clm_2"}},
+		{"purpose_differs", tr{ID: "n", Debit: "world", Credit: "safe", Amount: cny(1), Ref: "clm_2"}},
+		{"sum_too_large", tr{ID: "n", Debit: "fund", Credit: "bank", Amount: cny(most)}},
+		{"balance_too_low", tr{ID: "n", Debit: "fund", Credit: "bank", Amount: cny(891)}},
+		{"balance_too_low", tr{ID: "n", Debit: "fund", Credit: "bank", Amount: cny(891), Kind: ledger.Pending}},
+		{"balance_too_low", tr{ID: "n", Debit: "world", Credit: "bank", Amount: cny(9999)}},
+		{"", tr{ID: "n", Debit: "fund", Credit: "bank", Amount: cny(880)}},
+	}
 }
 
 // A pending and what may happen to it, each state with each event.
@@ -235,7 +250,8 @@ func TestBatch(t *testing.T) {
 		b.ok(single("b1", "other", "fund", 50), single("b2", "fund", "other", 50)) // other was empty
 		b.refused("balance_too_low", single("b3", "fund", "other", 10), single("b4", "other", "bank", 11))
 		b.stands("other", 0, 0, 0)
-		b.refused("pending_transfer_not_found", ledger.Transfer{ID: "b6", Kind: ledger.Post, Pending: "b5"}, b.pending("b5", 5, 0))
+		b.refused("pending_transfer_not_found", ledger.Transfer{ID: "b6", Kind: ledger.Post, Pending: "b5"},
+			b.pending("b5", 5, 0))
 		b.ok(b.pending("b5", 5, 0), ledger.Transfer{ID: "b6", Kind: ledger.Post, Pending: "b5", Amount: cny(2)})
 		b.stands("fund", 998, 0, 998)
 		err := b.update(func(tx *db.Tx) error {

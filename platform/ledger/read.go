@@ -53,7 +53,8 @@ func openAccounts(tx *db.Tx, want map[string]Account) error {
 }
 
 func accountExists(id string) error {
-	return ident.E(ident.KindConflict, "account_exists", "account %q is open with other terms; an account keeps its terms", id)
+	return ident.E(ident.KindConflict, "account_exists",
+		"account %q is open with other terms; an account keeps its terms", id)
 }
 
 // Balance is what stands on one account.

@@ -145,8 +145,8 @@ func (q *Queue) Put(tx *db.Tx, kind, key string, body any, due time.Time) error 
 		return ident.E(ident.KindInternal, "job_body", "the body of a %s job is not JSON", kind).Because(err)
 	}
 	if len(raw) > maxBody {
-		return ident.E(ident.KindTooLarge, "job_body_large", "the body of a %s job has %d bytes, at most %d are kept; put an id instead",
-			kind, len(raw), maxBody)
+		return ident.E(ident.KindTooLarge, "job_body_large", "the body of a %s job has %d bytes, at most %d are kept; "+
+			"put an id instead", kind, len(raw), maxBody)
 	}
 	now := q.cfg.Clock.Now()
 	if due.IsZero() {

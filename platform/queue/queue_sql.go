@@ -43,24 +43,33 @@ func insert(tx *db.Tx, id, kind, key, body string, due, now int64) (fresh bool, 
 	return n == 1, err
 }
 
-// due finds the first jobs that are due of the kinds. With hold, rows are locked
-// for this transaction and those that another process holds are passed over:
-// on SQLite the transaction is the only writer and needs no word for it.
-func due(tx *db.Tx, kinds []string, now int64, limit int, hold bool) ([]Entry, error) {
+// due finds the first job that is due of the kinds. With hold, its row is locked
+// for this transaction, and rows that another process holds are passed over: on
+// SQLite the transaction is the only writer and needs no word for it.
+//
+// The partial index has the ready jobs in their order, and the first that fits is
+// wanted. The comparison of a case keeps both planners from thinking that few
+// fit and sorting all there are, which they do without statistics: 100 times slower.
+func due(tx *db.Tx, kinds []string, now int64, hold bool) (first Entry, found bool, err error) {
 	if len(kinds) == 0 {
-		return nil, nil
+		return Entry{}, false, nil
 	}
-	args := []any{now, limit}
+	args := []any{now}
 	marks := make([]string, len(kinds))
 	for i, k := range kinds {
 		args = append(args, k)
-		marks[i] = fmt.Sprintf("$%d", i+3)
+		marks[i] = fmt.Sprintf("$%d", i+2)
 	}
-	query := "where state = 'ready' and due <= $1 and kind in (" + strings.Join(marks, ", ") + ") order by due, id limit $2"
+	query := "where state = 'ready' and due <= $1 and case when kind in (" + strings.Join(marks, ", ") +
+		") then 1 else 0 end > 0 order by due, id limit 1"
 	if hold && tx.Dialect() == db.Postgres {
 		query += " for update skip locked"
 	}
-	return entries(tx, query, args...)
+	got, err := entries(tx, query, args...)
+	if err != nil || len(got) == 0 {
+		return Entry{}, false, err
+	}
+	return got[0], true, nil
 }
 
 // expired finds leases that have run out.

@@ -434,12 +434,26 @@ func TestEveryStateEveryEvent(t *testing.T) {
 		state State
 		code  string
 	}
-	events := []string{"do", "claim", "complete", "release", "lapse", "lapse too often", "fail", "fail too often", "requeue"}
+	events := []string{
+		"do", "claim", "complete", "release", "lapse", "lapse too often", "fail", "fail too often", "requeue",
+	}
 	table := map[State][]cell{
-		Ready:  {{Done, ""}, {Leased, ""}, {Ready, miss}, {Ready, miss}, {Ready, miss}, {Ready, miss}, {Ready, ""}, {Dead, ""}, {Ready, ""}},
-		Leased: {{Leased, miss}, {Leased, miss}, {Done, ""}, {Ready, ""}, {Ready, ""}, {Dead, ""}, {Ready, ""}, {Dead, ""}, {Leased, ""}},
-		Done:   {{Done, miss}, {Done, miss}, {Done, miss}, {Done, miss}, {Done, miss}, {Done, miss}, {Done, miss}, {Done, miss}, {Done, "job_done"}},
-		Dead:   {{Dead, miss}, {Dead, miss}, {Dead, miss}, {Dead, miss}, {Dead, miss}, {Dead, miss}, {Dead, miss}, {Dead, miss}, {Ready, ""}},
+		Ready: {
+			{Done, ""}, {Leased, ""}, {Ready, miss}, {Ready, miss}, {Ready, miss},
+			{Ready, miss}, {Ready, ""}, {Dead, ""}, {Ready, ""},
+		},
+		Leased: {
+			{Leased, miss}, {Leased, miss}, {Done, ""}, {Ready, ""}, {Ready, ""},
+			{Dead, ""}, {Ready, ""}, {Dead, ""}, {Leased, ""},
+		},
+		Done: {
+			{Done, miss}, {Done, miss}, {Done, miss}, {Done, miss}, {Done, miss},
+			{Done, miss}, {Done, miss}, {Done, miss}, {Done, "job_done"},
+		},
+		Dead: {
+			{Dead, miss}, {Dead, miss}, {Dead, miss}, {Dead, miss}, {Dead, miss},
+			{Dead, miss}, {Dead, miss}, {Dead, miss}, {Ready, ""},
+		},
 	}
 	both(t, nil, func(h *house, _ *db.Faults) {
 		for state, cells := range table {
@@ -521,7 +535,8 @@ func TestOldLeaseIsFenced(t *testing.T) {
 		if diff := cmp.Diff(e, h.job("k"), cmp.AllowUnexported(Entry{})); err != nil || diff != "" {
 			h.t.Fatal(err, diff)
 		}
-		if err := h.d.Update(context.Background(), func(tx *db.Tx) error { return h.Requeue(tx, "job_none") }); !ident.Is(err, ident.KindNotFound) {
+		err = h.d.Update(context.Background(), func(tx *db.Tx) error { return h.Requeue(tx, "job_none") })
+		if !ident.Is(err, ident.KindNotFound) {
 			h.t.Fatal(err)
 		}
 	})
@@ -777,11 +792,12 @@ func TestTwoProcesses(t *testing.T) {
 
 func waitFor(t *testing.T, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	timeout := time.After(30 * time.Second)
 	for !done() {
-		if time.Now().After(deadline) {
+		select {
+		case <-timeout:
 			t.Fatal("it did not happen in 30 seconds")
+		case <-time.After(2 * time.Millisecond):
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 }

@@ -143,17 +143,23 @@ func TestRunStops(t *testing.T) {
 		h.HandleOutside("out", func(ctx context.Context, j Job) error {
 			begun.Done()
 			<-ctx.Done()
+			time.Sleep(10 * time.Millisecond) // Run waits for it
 			if j.Key == "2" {
 				return nil // it had got through: that is kept although ctx is over
 			}
 			return ctx.Err()
 		})
-		stop := h.run()
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- h.Run(ctx) }()
 		for i := range 3 {
 			h.mustPut("out", fmt.Sprint(i), start)
 		}
 		begun.Wait()
 		stop()
+		if err := <-ended; err != nil {
+			h.t.Fatal(err)
+		}
 		for _, e := range h.all() {
 			want := Ready
 			if e.Key == "2" {
@@ -233,7 +239,7 @@ func TestExactlyOnceUnderRandomFaults(t *testing.T) {
 				f := &db.Faults{}
 				w := &world{
 					t: t, f: f, d: dbtest.Open(t, dialect, options(f)), rng: rand.New(rand.NewPCG(seed, 2)),
-					clock: ident.NewManualClock(start), called: map[string]int{}, acked: map[string]bool{}, known: map[string]bool{},
+					clock: ident.NewManualClock(start), called: map[string]int{}, acked: map[string]bool{},
 				}
 				w.live(120)
 				w.settle()
@@ -255,7 +261,6 @@ type world struct {
 
 	called map[string]int  // outside calls by key
 	acked  map[string]bool // keys whose Put was acknowledged
-	known  map[string]bool // keys that were ever put
 	next   int
 }
 
@@ -301,7 +306,6 @@ func (w *world) live(steps int) {
 			kind := []string{"in", "out"}[w.rng.IntN(2)]
 			key := fmt.Sprint(kind, w.next)
 			w.next++
-			w.known[key] = true
 			w.acked[key] = w.h.put(kind, key, w.clock.Now().Add(time.Duration(w.rng.IntN(3))*time.Second)) == nil
 		case 3:
 			w.f.LoseCommit(1 + w.rng.IntN(4))

@@ -67,24 +67,24 @@ func (q *Queue) take(tx *db.Tx, kinds []string, limit int, t *turn) error {
 	for len(t.jobs) < limit {
 		t.at = picking
 		now := ident.Micros(q.cfg.Clock.Now())
-		next, err := due(tx, kinds, now, 1, true)
+		next, found, err := due(tx, kinds, now, true)
 		if err != nil {
 			return err
 		}
-		if len(next) == 0 {
+		if !found {
 			break
 		}
 		q.mu.Lock()
-		fn := q.within[next[0].Kind]
+		fn := q.within[next.Kind]
 		q.mu.Unlock()
 		if fn == nil {
 			break
 		}
-		if err := markDone(tx, next[0].ID, now); err != nil {
+		if err := markDone(tx, next.ID, now); err != nil {
 			return err
 		}
-		t.jobs, t.at = append(t.jobs, next[0]), running
-		if err := fn(tx, next[0].Job); err != nil {
+		t.jobs, t.at = append(t.jobs, next), running
+		if err := fn(tx, next.Job); err != nil {
 			return err
 		}
 	}
@@ -155,16 +155,16 @@ func (q *Queue) claim(ctx context.Context, kinds []string, n int) ([]Entry, erro
 		if err := q.lapse(tx, now); err != nil {
 			return err
 		}
-		next, err := due(tx, kinds, ident.Micros(now), n, true)
-		if err != nil {
-			return err
-		}
-		for i, e := range next {
-			until := now.Add(q.cfg.Lease)
-			if err := markLeased(tx, e.ID, owners[i], ident.Micros(until)); err != nil {
+		until := now.Add(q.cfg.Lease)
+		for _, owner := range owners {
+			e, found, err := due(tx, kinds, ident.Micros(now), true)
+			if err != nil || !found {
 				return err
 			}
-			e.State, e.owner, e.LeasedUntil = Leased, owners[i], until
+			if err := markLeased(tx, e.ID, owner, ident.Micros(until)); err != nil {
+				return err
+			}
+			e.State, e.owner, e.LeasedUntil = Leased, owner, until
 			got = append(got, e)
 		}
 		return nil
@@ -276,8 +276,7 @@ func (q *Queue) call(ctx context.Context, fn func(context.Context, Job) error, j
 func (q *Queue) waiting(ctx context.Context, kinds []string, leases bool) (yes bool, err error) {
 	err = q.cfg.DB.View(ctx, func(tx *db.Tx) error {
 		now := ident.Micros(q.cfg.Clock.Now())
-		next, err := due(tx, kinds, now, 1, false)
-		if yes = len(next) > 0; err != nil || yes || !leases {
+		if _, yes, err = due(tx, kinds, now, false); err != nil || yes || !leases {
 			return err
 		}
 		gone, err := expired(tx, now)

@@ -76,7 +76,8 @@ func Rotate(dir string) (*Vault, error) {
 		err = syncDir(dir)
 	}
 	if err != nil {
-		return nil, keyError("vault_rotate", "the vault's key file %s could not be replaced for certain; see which keys it holds before going on", path).Because(err)
+		return nil, keyError("vault_rotate", "the vault's key file %s could not be replaced for certain; "+
+			"see which keys it holds before going on", path).Because(err)
 	}
 	return v, nil
 }
@@ -111,7 +112,8 @@ func load(path string) (*keyFile, error) {
 		return nil, keyError("vault_unreadable", "the vault's key file %s cannot be opened", path).Because(err)
 	}
 	if mode := info.Mode(); !mode.IsRegular() || mode.Perm()&0o077 != 0 {
-		return nil, keyError("vault_loose", "the vault's key file %s has mode %v; only its owner may read it: chmod 600 it", path, mode)
+		return nil, keyError("vault_loose", "the vault's key file %s has mode %v; only its owner may read it: chmod 600 it",
+			path, mode)
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, 1<<20))
 	if err != nil {
@@ -121,10 +123,12 @@ func load(path string) (*keyFile, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&k); err != nil { // the cause might quote the file: it is left out
-		return nil, keyError("vault_malformed", "the vault's key file %s is not what surety wrote; restore it from its copy", path)
+		return nil, keyError("vault_malformed", "the vault's key file %s is not what surety wrote; "+
+			"restore it from its copy", path)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) || k.Version != 1 || k.Keys[k.Current] == nil {
-		return nil, keyError("vault_malformed", "the vault's key file %s is not what this surety can read; restore it from its copy", path)
+		return nil, keyError("vault_malformed", "the vault's key file %s is not what this surety can read; "+
+			"restore it from its copy", path)
 	}
 	return &k, nil
 }

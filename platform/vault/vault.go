@@ -62,10 +62,12 @@ func New(cfg Config) (*Vault, error) {
 	v := &Vault{keys: map[string]cipher.AEAD{}, current: cfg.Current, index: append([]byte(nil), cfg.IndexKey...)}
 	for id, key := range cfg.Keys {
 		if !goodKeyID(id) {
-			return nil, ident.E(ident.KindInternal, "vault_key_id", "a key id of the vault is not 1 to %d of a-z 0-9 -", maxKeyID)
+			return nil, ident.E(ident.KindInternal, "vault_key_id", "a key id of the vault is not 1 to %d of a-z 0-9 -",
+				maxKeyID)
 		}
 		if len(key) != keySize {
-			return nil, ident.E(ident.KindInternal, "vault_key_size", "vault key %s has %d bytes, it must have %d", id, len(key), keySize)
+			return nil, ident.E(ident.KindInternal, "vault_key_size", "vault key %s has %d bytes, it must have %d",
+				id, len(key), keySize)
 		}
 		block, err := aes.NewCipher(key)
 		if err != nil {
@@ -79,7 +81,8 @@ func New(cfg Config) (*Vault, error) {
 		return nil, ident.E(ident.KindInternal, "vault_current", "the vault's current key is not among its keys")
 	}
 	if len(v.index) < keySize {
-		return nil, ident.E(ident.KindInternal, "vault_index_key", "the vault's index key has %d bytes, at least %d are needed", len(v.index), keySize)
+		return nil, ident.E(ident.KindInternal, "vault_index_key", "the vault's index key has %d bytes, at least %d are needed",
+			len(v.index), keySize)
 	}
 	return v, nil
 }
@@ -100,13 +103,15 @@ func (v *Vault) Seal(row ident.ID, field, plain string) ([]byte, error) {
 		return nil, err
 	}
 	if len(plain) > maxPlain {
-		return nil, ident.E(ident.KindTooLarge, "too_long", "%s has %d bytes, at most %d can be kept", field, len(plain), maxPlain)
+		return nil, ident.E(ident.KindTooLarge, "too_long", "%s has %d bytes, at most %d can be kept",
+			field, len(plain), maxPlain)
 	}
 	head := append([]byte{version, byte(len(v.current))}, v.current...)
 	out := make([]byte, len(head)+nonceSize, len(head)+nonceSize+len(plain)+tagSize)
 	copy(out, head)
 	if _, err := rand.Read(out[len(head):]); err != nil {
-		return nil, ident.E(ident.KindInternal, "no_randomness", "the system gives no random numbers; nothing was sealed").Because(err)
+		return nil, ident.E(ident.KindInternal, "no_randomness", "the system gives no random numbers; nothing was sealed").
+			Because(err)
 	}
 	return v.keys[v.current].Seal(out, out[len(head):], []byte(plain), place(head, row, field)), nil
 }

@@ -311,7 +311,9 @@ func TestKeyFileRefused(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for what, try := range map[string]func(string) (*vault.Vault, error){"LoadOrCreate": vault.LoadOrCreate, "Rotate": vault.Rotate} {
+		for what, try := range map[string]func(string) (*vault.Vault, error){
+			"LoadOrCreate": vault.LoadOrCreate, "Rotate": vault.Rotate,
+		} {
 			if v, err := try(dir); err == nil || v != nil || !ident.Is(err, ident.KindInternal) {
 				t.Errorf("%s: %s took it (%v)", name, what, err)
 			}

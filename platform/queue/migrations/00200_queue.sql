@@ -20,4 +20,5 @@ create table queue_job (
 );
 create index queue_job_due on queue_job (due, id) where state = 'ready';
 create index queue_job_leased on queue_job (leased_until) where state = 'leased';
-create index queue_job_state on queue_job (state, kind, id);
+create index queue_job_dead on queue_job (id) where state = 'dead';
+create index queue_job_kind on queue_job (kind, state, id);

@@ -1,0 +1,256 @@
+package fund
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+
+	"surety/kernel/ident"
+	"surety/kernel/money"
+	"surety/platform/access"
+	"surety/platform/db"
+)
+
+// StatusReport accounts for every entry of a bank's answer:
+// Entries = Settled + Rejected + Pending + Unchanged + len(Problems).
+type StatusReport struct {
+	Message   string         `json:"message"`   // the bank's id of its answer
+	Entries   int            `json:"entries"`   // transactions that it spoke of
+	Settled   int            `json:"settled"`   // newly settled
+	Rejected  int            `json:"rejected"`  // newly rejected
+	Pending   int            `json:"pending"`   // the bank has it and is not done
+	Unchanged int            `json:"unchanged"` // known before
+	Problems  []*ident.Error `json:"problems"`  // each names the entry: Row counts from 1, Field is its id
+}
+
+// entry is the bank's word on one payout.
+type entry struct {
+	row     int
+	payout  ident.ID
+	message ident.ID // the batch
+	status  string
+	amount  money.Amount // zero if the bank does not repeat it
+	ref     string
+	reason  string
+}
+
+// ImportStatus reads the bank's answer (pain.002.001.10). Each entry is an act of
+// its own: what is wrong with one is reported, and the good rest is taken. The
+// same file again changes nothing. An error is about the whole file, or says that
+// the rest has yet to be imported: import it again.
+func (s *Service) ImportStatus(ctx context.Context, actor ident.Actor, r io.Reader) (StatusReport, error) {
+	rep := StatusReport{Problems: []*ident.Error{}}
+	data, err := io.ReadAll(io.LimitReader(r, maxMessage+1))
+	if err != nil {
+		return rep, ident.E(ident.KindUnavailable, "file_unreadable",
+			"the file could not be read to its end; send it again").Because(err)
+	}
+	detail := map[string]int{"bytes": len(data)}
+	err = s.cfg.Access.Update(ctx, actor, access.ActFundSettle, access.Object{ID: "pain.002"}, detail,
+		func(*db.Tx) error { return nil })
+	if err != nil {
+		return rep, err
+	}
+	var doc doc002
+	if err := readXML(data, &doc, space002); err != nil {
+		return rep, err
+	}
+	rep.Message = clean(doc.Report.MsgID, maxID)
+	entries, err := s.entries(ctx, doc.Report, &rep)
+	if err != nil {
+		return rep, err
+	}
+	for _, e := range entries {
+		if err := s.take(ctx, actor, e, &rep); err != nil {
+			return rep, err
+		}
+	}
+	return rep, nil
+}
+
+// entries lists what the report says of each payout. A report that speaks of the
+// file as a whole, or of the payment information, speaks of each payout in it.
+func (s *Service) entries(ctx context.Context, r report002, rep *StatusReport) ([]entry, error) {
+	var out []entry
+	problem := func(err error, field string) {
+		rep.Problems = append(rep.Problems, problemOf(err, rep.Entries, field))
+	}
+	whole := func(status string, rs []reason002) error {
+		b, ps, err := s.batch(ctx, r.Group.MsgID)
+		g := r.Group
+		if err == nil && (g.Count != "" && g.Count != strconv.Itoa(b.Count) || g.Sum != "" && g.Sum != b.Amount.Plain()) {
+			err = ident.Invalid("OrgnlGrpInfAndSts", "control_sum", "the count or the sum is not that of batch %s", b.ID)
+		}
+		if err != nil {
+			rep.Entries++
+			if kind := ident.KindOf(err); kind != ident.KindNotFound && kind != ident.KindInvalid {
+				return err
+			}
+			problem(err, r.Group.MsgID)
+			return nil
+		}
+		for _, p := range ps {
+			rep.Entries++
+			out = append(out, entry{row: rep.Entries, payout: p.ID, message: b.ID, status: status, amount: p.Amount,
+				reason: why(rs)})
+		}
+		return nil
+	}
+	spoke := false
+	for _, p := range r.Payments {
+		for _, t := range p.Txs {
+			spoke = true
+			rep.Entries++
+			e, err := t.entry(rep.Entries, r.Group.MsgID)
+			if err != nil {
+				problem(err, "")
+				continue
+			}
+			out = append(out, e)
+		}
+		if len(p.Txs) == 0 && p.Status != "" {
+			spoke = true
+			if err := whole(p.Status, append(p.Reasons, r.Group.Reasons...)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if !spoke && r.Group.Status != "" {
+		return out, whole(r.Group.Status, r.Group.Reasons)
+	}
+	if !spoke {
+		return nil, ident.Invalid("file", "status_empty", "the file says nothing of any payment")
+	}
+	return out, nil
+}
+
+func (t tx002) entry(row int, message ident.ID) (e entry, err error) {
+	at := "TxInfAndSts " + strconv.Itoa(row)
+	e = entry{row: row, message: message, ref: clean(t.Ref, maxID), reason: why(t.Reasons)}
+	if e.payout, err = one(at, "OrgnlEndToEndId", t.EndToEnd); err != nil {
+		return e, err
+	}
+	if err := ident.CheckID(at, e.payout); err != nil {
+		return e, err
+	}
+	if e.status, err = one(at, "TxSts", t.Status); err != nil {
+		return e, err
+	}
+	if t.Original == nil || len(t.Original.Amount) == 0 {
+		return e, nil
+	}
+	if len(t.Original.Amount) > 1 {
+		return e, ident.Invalid(at, "status_malformed", "InstdAmt stands there %d times", len(t.Original.Amount))
+	}
+	e.amount, err = t.Original.Amount[0].read(at)
+	return e, err
+}
+
+// problemOf makes what is wrong with an entry name the entry.
+func problemOf(err error, row int, field string) *ident.Error {
+	var e *ident.Error
+	if !errors.As(err, &e) {
+		e = ident.E(ident.KindInternal, "entry_failed", "the entry could not be taken").Because(err)
+	}
+	named := *e
+	named.Row = row
+	if field != "" {
+		named.Field = field
+	}
+	return &named
+}
+
+// takeTries bounds how often an entry is applied to a payout that moves meanwhile.
+const takeTries = 4
+
+// take applies one entry in an act of its own. Only an error of the database
+// stops the import; any other is the entry's problem.
+func (s *Service) take(ctx context.Context, actor ident.Actor, e entry, rep *StatusReport) error {
+	var count *int
+	var err error
+	for range takeTries {
+		err = s.cfg.Access.Run(ctx, func(tx *db.Tx) (err error) {
+			count, err = s.apply(tx, actor, e, rep)
+			return err
+		})
+		if ident.CodeOf(err) != "payout_moved" { // a job has just moved it: look again
+			break
+		}
+	}
+	switch ident.KindOf(err) {
+	case "":
+		*count++
+		return nil
+	case ident.KindUnavailable, ident.KindUnknown, ident.KindDenied, ident.KindUnsignedIn:
+		return err
+	}
+	if ctx.Err() != nil {
+		return err
+	}
+	rep.Problems = append(rep.Problems, problemOf(err, e.row, e.payout))
+	return nil
+}
+
+// apply does what an entry says and returns which count it belongs to.
+func (s *Service) apply(tx *db.Tx, actor ident.Actor, e entry, rep *StatusReport) (*int, error) {
+	p, found, err := s.Payout(tx, e.payout)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !found, p.To.Rail != RailBank, p.Batch == "":
+		return nil, ident.E(ident.KindNotFound, "payout_not_found", "no payout %q was sent to the bank", e.payout)
+	case p.Batch != e.message:
+		return nil, ident.Invalid(e.payout, "other_message",
+			"payout %s was in the file %s, not in %.40q", p.ID, p.Batch, e.message)
+	case !e.amount.IsZero() && e.amount != p.Amount:
+		return nil, ident.Invalid(e.payout, "amount_differs",
+			"payout %s is of %s, the bank speaks of %s", p.ID, p.Amount, e.amount)
+	}
+	switch verdicts[e.status] {
+	case arrived:
+		if p.State == Settled || p.State == Returned {
+			return &rep.Unchanged, nil
+		}
+		if p.State == Rejected {
+			return nil, contradicts(p, e)
+		}
+		return &rep.Settled, s.finish(tx, actor, &p, Settle, e.ref, "")
+	case refused:
+		if p.State == Rejected {
+			return &rep.Unchanged, nil
+		}
+		if p.State == Settled || p.State == Returned {
+			return nil, contradicts(p, e)
+		}
+		return &rep.Rejected, s.finish(tx, actor, &p, Reject, e.ref, e.reason)
+	case underWay:
+		return s.applyUnderWay(tx, actor, &p, e, rep)
+	}
+	return nil, ident.Invalid(e.payout, "status_unknown", "the status %.10q of payout %s is not known", e.status, p.ID)
+}
+
+// contradicts is the one answer that nothing may be done about without a person:
+// the bank says the opposite of what it said before, and money may have moved.
+func contradicts(p Payout, e entry) error {
+	return ident.E(ident.KindConflict, "status_contradicts",
+		"payout %s is %s and the bank now says %s; speak to the bank before anything is paid again", p.ID, p.State, e.status)
+}
+
+// applyUnderWay notes that the bank has the payout, if that was not known.
+func (s *Service) applyUnderWay(tx *db.Tx, actor ident.Actor, p *Payout, e entry, rep *StatusReport) (*int, error) {
+	if p.State.Final() {
+		return &rep.Unchanged, nil // an old word, overtaken
+	}
+	if p.State != Unknown {
+		return &rep.Pending, nil
+	}
+	now := s.cfg.Clock.Now()
+	err := s.move(tx, actor, access.ActFundSettle, p, Accept, func(p *Payout) { p.Reason = "" })
+	if err != nil {
+		return nil, err
+	}
+	again := p.ID + "/" + strconv.Itoa(p.Version)
+	return &rep.Pending, s.cfg.Queue.Put(tx, jobReconcile, again, railJob{Payout: p.ID}, now.Add(s.cfg.BankSilence))
+}
