@@ -37,7 +37,7 @@ func childBare(ctx context.Context, m *mouth, s spec) error {
 		return err
 	}
 	m.say("start")
-	for n := last + 1; n <= last+3000; n++ {
+	for n := last + 1; n <= last+150; n++ {
 		if _, err := h.ExecContext(ctx, "insert into t (n, x) values (?, ?)", n, time.Now().String()); err != nil {
 			return err
 		}

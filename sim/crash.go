@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -234,10 +236,7 @@ func (c *crash) newRound(ctx context.Context, n int) (*round, error) {
 	if err := os.MkdirAll(r.desk, 0o700); err != nil {
 		return nil, err
 	}
-	if err := os.CopyFS(r.dir, os.DirFS(c.tpl())); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+	if err := copyDir(c.tpl(), r.dir); err != nil {
 		return nil, err
 	}
 	if c.pg != nil {
@@ -255,6 +254,24 @@ func (c *crash) newRound(ctx context.Context, n int) (*round, error) {
 		r.disk = d
 	}
 	return r, nil
+}
+
+// copyDir copies a house that is closed; its keys stay the owner's alone.
+func copyDir(from, to string) error {
+	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		at := filepath.Join(to, strings.TrimPrefix(path, from))
+		if e.IsDir() {
+			return os.MkdirAll(at, 0o700)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(at, b, 0o600)
+	})
 }
 
 func (r *round) end(ctx context.Context) {
@@ -325,7 +342,9 @@ func (r *round) listen(c *child, wait time.Duration) (killed, done bool, err err
 			verb, rest, _ := strings.Cut(line, " ")
 			switch verb {
 			case "born":
-				c.pid, err = strconv.Atoi(rest)
+				var pid int64
+				pid, err = strconv.ParseInt(rest, 10, 64)
+				c.pid.Store(pid)
 			case "was":
 				r.found(rest, was)
 			case "start":
@@ -470,7 +489,7 @@ func (r *round) everybodyOnce(ctx context.Context, a *app.App) error {
 // child is a running child.
 type child struct {
 	cmd    *exec.Cmd
-	pid    int // of the process that works, not of what watches it
+	pid    atomic.Int64 // of the process that works, not of what watches it
 	lines  chan string
 	stdin  io.WriteCloser
 	stderr *bytes.Buffer
@@ -504,8 +523,8 @@ func begin(ctx context.Context, cmd *exec.Cmd) (*child, error) {
 
 // kill ends the child as a power switch does: nothing of it runs any more.
 func (c *child) kill() {
-	if c.pid != 0 && c.pid != c.cmd.Process.Pid {
-		_ = syscall.Kill(c.pid, syscall.SIGKILL) // the watched one; the watcher ends with it
+	if pid := int(c.pid.Load()); pid != 0 && pid != c.cmd.Process.Pid {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // the watched one; the watcher ends with it
 		return
 	}
 	_ = c.cmd.Process.Kill()

@@ -493,7 +493,7 @@ func (s *Service) PayTx(tx *db.Tx, actor ident.Actor, id ident.ID, in PayIn) (fu
 		return fund.Payout{}, err
 	}
 	return s.cfg.Fund.PayTx(tx, actor, fund.PayIn{
-		ID: in.ID, FundID: in.FundID, Purpose: in.Purpose, Claim: id, Amount: c.Confirmed, To: c.PayTo,
+		ID: in.ID, FundID: in.FundID, Purpose: in.Purpose, Claim: id, Ref: c.Number, Amount: c.Confirmed, To: c.PayTo,
 		Code: fund.CodeCompensation, Basis: string(c.Basis), Approval: in.Approval,
 	})
 }

@@ -101,7 +101,7 @@ func Count(i Incident, vs []Victim, certified map[ident.ID]bool, now time.Time) 
 			yes bool
 			sum money.Amount
 		}{
-			{true, said}, {v.Party != "", said}, {payable, v.Amount}, {v.Payout != "" || payable && i.Status == Approved, v.Amount},
+			{true, said}, {v.Party != "", said}, {payable, v.Amount}, {v.Approval != "", v.Amount},
 			{paid, v.Amount}, {certified[v.Payout], v.Amount},
 		}
 		for n, r := range reached {
@@ -112,12 +112,12 @@ func Count(i Incident, vs []Victim, certified map[ident.ID]bool, now time.Time) 
 		if err := b.Left.add(payable && !paid, v.Amount); err != nil {
 			return b, err
 		}
-		b.countCalls(v, payable, paid)
+		b.countCalls(v, payable, paid, now.After(i.Deadline))
 	}
 	return b, nil
 }
 
-func (b *Board) countCalls(v Victim, payable, paid bool) {
+func (b *Board) countCalls(v Victim, payable, paid, late bool) {
 	switch v.State {
 	case fund.Unknown:
 		b.Unknown++
@@ -132,7 +132,7 @@ func (b *Board) countCalls(v Victim, payable, paid bool) {
 	} else {
 		b.Called[string(v.Called)]++
 	}
-	if !paid && b.Minutes < 0 {
+	if !paid && late {
 		b.Late++
 	}
 }

@@ -56,8 +56,8 @@ var moves = map[Status]map[Event]Status{
 	Reconciled: {Gather: Gathering, Reconcile: Reconciled, Propose: Proposed, Close: Closed},
 	Proposed:   {Withdraw: Reconciled, Approve: Approved},
 	Approved:   {Pay: Paying},
-	Paying:     {Pay: Paying, Settle: Paid},
-	Paid:       {Close: Closed, Gather: Gathering},
+	Paying:     {Gather: Gathering, Propose: Proposed, Pay: Paying, Settle: Paid},
+	Paid:       {Gather: Gathering, Propose: Proposed, Close: Closed},
 }
 
 // Next is the status after an event, or a KindState error.
@@ -139,6 +139,9 @@ type Victim struct {
 	Claim      ident.ID
 	Claimant   ident.ID   // the holder, or the heir
 	PayTo      fund.PayTo // sealed at rest
+	Doubt      string     // code of why a person must look at how they were matched
+	Suspect    bool       // not stored: their account received money by a marked device
+	Approval   ident.ID   // by which two people released the money, "" before
 	Payout     ident.ID   // "" until ordered
 	State      fund.PayoutState
 	Called     CallOutcome

@@ -3,6 +3,7 @@ package incident
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 
 	"surety/domain/fund"
@@ -97,7 +98,7 @@ type secret struct {
 }
 
 const victimColumns = `v.id, v.incident, v.party, v.account, v.police_case, v.police, v.reported, v.reports, v.recorded, v.currency,
-v.payments, v.estate, v.verdict, v.reasons, v.amount, v.claim, v.claimant, v.payout, v.called, v.called_at, v.sealed, v.version`
+v.payments, v.estate, v.verdict, v.reasons, v.amount, v.claim, v.claimant, v.doubt, v.approval, v.payout, v.called, v.called_at, v.sealed, v.version`
 
 // Victims lists an incident's victims in the order they became known, with the
 // state of each one's payout.
@@ -149,7 +150,8 @@ func (s *Service) victims(tx *db.Tx, query string, args ...any) (out []Victim, e
 		var currency, payments, reasons string
 		var sealed []byte
 		err := scan(&v.ID, &v.Incident, &v.Party, &v.Account, &v.PoliceCase, &police, &reported, &v.Reports, &recorded, &currency,
-			&payments, &v.Estate, &v.Verdict, &reasons, &amount, &v.Claim, &v.Claimant, &v.Payout, &v.Called, &calledAt, &sealed, &v.Version)
+			&payments, &v.Estate, &v.Verdict, &reasons, &amount, &v.Claim, &v.Claimant, &v.Doubt, &v.Approval, &v.Payout,
+			&v.Called, &calledAt, &sealed, &v.Version)
 		if err != nil {
 			return err
 		}
@@ -196,12 +198,12 @@ func (s *Service) saveVictim(tx *db.Tx, v *Victim) error {
 	}
 	args := []any{v.ID, v.Party, v.Account, v.PoliceCase, v.Police.Minor, v.Reported.Minor, v.Reports, v.Recorded.Minor, currency,
 		payments, v.Estate, string(v.Verdict), reasons, v.Amount.Minor, v.Claim, v.Claimant, v.Payout, string(v.Called),
-		micros(v.CalledAt), sealed}
+		micros(v.CalledAt), sealed, v.Doubt, v.Approval}
 	v.Version++
 	if v.Version == 1 {
 		_, err = tx.Exec(`insert into incident_victim (id, party, account, police_case, police, reported, reports, recorded,
-currency, payments, estate, verdict, reasons, amount, claim, claimant, payout, called, called_at, sealed, incident, version)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, 1)`,
+currency, payments, estate, verdict, reasons, amount, claim, claimant, payout, called, called_at, sealed, doubt, approval, incident, version)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, 1)`,
 			append(args, v.Incident)...)
 		return err
 	}
@@ -209,7 +211,8 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 		ident.E(ident.KindConflict, "victim_moved", "this victim's record was changed by somebody else; look again"),
 		`update incident_victim set party = $2, account = $3, police_case = $4, police = $5, reported = $6, reports = $7,
 recorded = $8, currency = $9, payments = $10, estate = $11, verdict = $12, reasons = $13, amount = $14, claim = $15, claimant = $16,
-payout = $17, called = $18, called_at = $19, sealed = $20, version = version + 1 where id = $1 and version = $21`,
+payout = $17, called = $18, called_at = $19, sealed = $20, doubt = $21, approval = $22,
+version = version + 1 where id = $1 and version = $23`,
 		append(args, v.Version-1)...)
 }
 
@@ -261,18 +264,20 @@ func (s *Service) Sources(tx *db.Tx, id ident.ID) (out []Source, err error) {
 // KeptRow is one physical row of a source as it is kept: what was read, mended
 // and refused, and why.
 type KeptRow struct {
-	Line int
-	Kind string
-	JSON json.RawMessage // authority.Row, authority.ReportRow or authority.Estate
+	Line   int
+	Kind   string
+	JSON   json.RawMessage // authority.Row, authority.ReportRow or authority.Estate
+	Victim ident.ID        // whom it led to, "" if nobody
+	How    string          // how it was matched, or why not; "" if there was nothing to match
 }
 
 // Rows opens the sealed rows of a source, in the order of the file.
 func (s *Service) Rows(tx *db.Tx, source ident.ID) (out []KeptRow, err error) {
-	err = tx.Rows(`select line, kind, sealed from incident_row where source = $1 order by line`, []any{source},
+	err = tx.Rows(`select line, kind, sealed, victim, how from incident_row where source = $1 order by line`, []any{source},
 		func(scan func(...any) error) error {
 			var r KeptRow
 			var sealed []byte
-			if err := scan(&r.Line, &r.Kind, &sealed); err != nil {
+			if err := scan(&r.Line, &r.Kind, &sealed, &r.Victim, &r.How); err != nil {
 				return err
 			}
 			plain, err := s.cfg.Vault.Open(source, strconv.Itoa(r.Line), sealed)
@@ -312,10 +317,52 @@ values ($1, $2, $3, $4, $5, $6, $7) on conflict (incident, kind, sha256) do noth
 		if err != nil {
 			return false, err
 		}
-		_, err = tx.Exec(`insert into incident_row (source, line, kind, sealed) values ($1, $2, $3, $4)`, src.ID, r.line, r.kind, sealed)
+		_, err = tx.Exec(`insert into incident_row (source, line, kind, sealed, victim, how) values ($1, $2, $3, $4, '', '')`,
+			src.ID, r.line, r.kind, sealed)
 		if err != nil {
 			return false, err
 		}
 	}
 	return true, nil
+}
+
+// led notes where a row led.
+func led(tx *db.Tx, source ident.ID, line int, victim ident.ID, how string) error {
+	return tx.ExecOne(ident.E(ident.KindInternal, "row_missing", "row %d of the source is missing", line),
+		`update incident_row set victim = $3, how = $4 where source = $1 and line = $2`, source, line, victim, how)
+}
+
+// addCase keeps what the police say of a victim's case. A later source takes the
+// place of an earlier one; two rows of one source are two losses.
+func addCase(tx *db.Tx, source, victim ident.ID, caseNo string, amount money.Amount) error {
+	if caseNo == "" { // the same sum again is the same loss
+		caseNo = "?" + strconv.FormatInt(amount.Minor, 10)
+	}
+	if _, err := tx.Exec(`delete from incident_case where victim = $1 and case_no = $2 and source <> $3`, victim, caseNo, source); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`insert into incident_case (victim, case_no, source, amount) values ($1, $2, $3, $4)
+on conflict (victim, case_no, source) do update set amount = incident_case.amount + excluded.amount`,
+		victim, caseNo, source, amount.Minor)
+	return err
+}
+
+// cases sums what the police say of a victim and lists the cases.
+func cases(tx *db.Tx, victim ident.ID, c money.Currency) (sum money.Amount, list string, err error) {
+	sum = money.Of(0, c)
+	var names []string
+	err = tx.Rows(`select case_no, amount from incident_case where victim = $1 order by case_no`, []any{victim},
+		func(scan func(...any) error) (err error) {
+			var name string
+			var minor int64
+			if err := scan(&name, &minor); err != nil {
+				return err
+			}
+			if name[0] != '?' {
+				names = append(names, name)
+			}
+			sum, err = sum.Add(money.Of(minor, c))
+			return err
+		})
+	return sum, strings.Join(names, ", "), err
 }

@@ -66,11 +66,21 @@ func foreign(p payment.Payment, home string) bool {
 	return p.Device != "" && p.Device != home && (p.Type == "transfer" || p.Type == "withdrawal")
 }
 
-// Stolen picks the payments of one account that bear a mark: made with a marked
-// device, or with a foreign device to a marked payee. It returns their sum.
+// stopped reports a payment that never went out: an attempt is a mark, no loss.
+func stopped(p payment.Payment) bool {
+	switch p.State {
+	case payment.Blocked, payment.Refused, payment.Returned, payment.Challenged, payment.Held:
+		return true
+	}
+	return false
+}
+
+// Stolen picks the payments of one account that went out and bear a mark: made
+// with a marked device, or with a foreign device to a marked payee. It returns
+// their sum.
 func Stolen(outs []payment.Payment, home string, marks []Mark) (sum money.Amount, ids []string, err error) {
 	for _, p := range outs {
-		if !foreign(p, home) {
+		if !foreign(p, home) || stopped(p) {
 			continue
 		}
 		if marked(marks, MarkDevice, p.Device) || marked(marks, MarkPayee, p.Payee) {

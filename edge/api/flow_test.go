@@ -170,6 +170,22 @@ func TestClaimOverHTTP(t *testing.T) {
 	})
 }
 
+// Money that came in is booked once, however often it is said, also later.
+func TestDepositOnce(t *testing.T) {
+	both(t, func(h *house) {
+		in := DepositIn{ID: "bank-17", Amount: money.Yuan(5), Memo: "from the bank"}
+		var f Fund
+		h.into(&f, 201, "POST", "/v1/funds/emergency/deposits", "fund", in)
+		h.clock.Advance(time.Minute)
+		h.into(&f, 201, "POST", "/v1/funds/emergency/deposits", "fund", in)
+		if f.Figures.Free != money.Yuan(1_000_005) {
+			t.Errorf("free: %s", f.Figures.Free)
+		}
+		in.Amount = money.Yuan(6)
+		h.want(409, "POST", "/v1/funds/emergency/deposits", "fund", in)
+	})
+}
+
 func TestPaymentsOverHTTP(t *testing.T) {
 	both(t, func(h *house) {
 		var p Payment
@@ -194,7 +210,8 @@ func TestPaymentsOverHTTP(t *testing.T) {
 			t.Errorf("a customer sees what was measured: %+v", d)
 		}
 		metrics := string(h.want(200, "GET", "/metrics", "key-compliance", nil).body)
-		if !strings.Contains(metrics, "# HELP surety_http_request_duration_seconds") || !strings.Contains(metrics, "surety_payment_decisions_total{") {
+		if !strings.Contains(metrics, "# HELP surety_http_request_duration_seconds") ||
+			!strings.Contains(metrics, "surety_payment_decisions_total{") {
 			t.Errorf("metrics: %.500s", metrics)
 		}
 		if strings.Contains(metrics, "new-1") || strings.Contains(metrics, "W100001") {

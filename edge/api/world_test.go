@@ -157,7 +157,8 @@ func build(t *testing.T, d *db.DB) *house {
 	must(t, err)
 	engine, err := risk.New(risk.Config{Clock: h.clock})
 	must(t, err)
-	cfg.Payment, err = payment.New(payment.Config{DB: d, Access: cfg.Access, Queue: cfg.Queue, Party: cfg.Party, Engine: engine, Clock: h.clock})
+	cfg.Payment, err = payment.New(payment.Config{DB: d, Access: cfg.Access, Queue: cfg.Queue, Party: cfg.Party, Engine: engine,
+		Clock: h.clock})
 	must(t, err)
 	cfg.Notice, err = notice.New(notice.Config{DB: d, Access: cfg.Access, Queue: cfg.Queue, Vault: v, Party: cfg.Party, Clock: h.clock,
 		IDs: ids, Signer: ed25519.NewKeyFromSeed(key), Operator: "微付", VerifyURL: "https://pay.example/verify"})

@@ -178,7 +178,7 @@ func (a *ask) auditEntry() error {
 				web.Term{Label: a.t("audit.index"), Value: web.Text(web.Count(rec.Index))},
 				web.Term{Label: a.t("audit.act"), Value: web.Code(rec.Act)},
 				web.Term{Label: a.t("audit.object"), Value: objectLink(rec.Object)},
-				web.Term{Label: a.t("audit.who"), Value: web.Two(who, a.word("actor.", string(rec.ActorKind))+" "+rec.Actor)},
+				web.Term{Label: a.t("audit.who"), Value: lines(web.Text(who+" · "+a.word("actor.", string(rec.ActorKind))), web.Code(rec.Actor))},
 				web.Term{Label: a.t("when"), Value: web.Time(rec.At)},
 				web.Term{Label: "ID", Value: web.Code(rec.ID)})),
 			a.card("audit.detail", detail)),

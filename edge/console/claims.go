@@ -111,7 +111,7 @@ func (a *ask) claimNext(c claim.Claim) templ.Component {
 	if k == nil {
 		return web.Muted("—")
 	}
-	return web.Stack(web.Text(a.word("clock.", k.Name)+" · "+a.word("owner.", string(k.Owner))), a.until(k.Due))
+	return lines(web.Text(a.word("clock.", k.Name)+" · "+a.word("owner.", string(k.Owner))), a.until(k.Due))
 }
 
 func (a *ask) claimStatus(c claim.Claim) templ.Component {
@@ -158,16 +158,25 @@ func (a *ask) claimPage(reveal bool) error {
 	}
 	body := []templ.Component{
 		a.card("", web.Steps(web.StepsProps{Label: a.t("claim.life"), Line: true, Items: a.claimLife(v)})),
-		columns(a.claimWho(v), a.claimFacts(v)),
+		columns(a.claimWho(v), a.claimFacts(v), a.decideForm(v)),
 	}
 	if v.Words != "" {
 		body = append(body, a.card("claim.words", prose(v.Words)))
 	}
 	body = append(body, a.claimPayments(v), a.evidenceCard(v), a.decisionsCard(v), a.booksTable("books", v.books), v.history)
-	return a.show(web.PageProps{Title: a.t("claim.title", v.Number), Mark: a.claimStatus(v.Claim), Side: a.claimSide(v),
+	return a.show(web.PageProps{Title: a.t("claim.title", v.Number), Mark: a.claimStatus(v.Claim), Side: a.claimSide(v), Actions: a.claimKeys(v),
 		Lead:   a.t("claim.lead", a.word("kind.", string(v.Kind)), v.Claimed.String(), web.When(a.ctx, v.Filed)),
 		Crumbs: []web.Link{{Label: a.t("claims.title"), Href: "/claims"}},
 		Help:   []web.Key{{Key: "E", Does: a.t("claim.key_e")}, {Key: "D", Does: a.t("claim.key_d")}}}, body...)
+}
+
+// claimKeys lead to the evidence and to the decision by one key.
+func (a *ask) claimKeys(v claimView) templ.Component {
+	buttons := []templ.Component{web.Button(web.ButtonProps{Label: a.t("evidence.title"), Href: "#evidence", Key: "e", Icon: "file"})}
+	if a.decideForm(v) != nil {
+		buttons = append(buttons, web.Button(web.ButtonProps{Label: a.t("decision.title"), Href: "#form-decide", Key: "d", Icon: "cases", Primary: true}))
+	}
+	return web.Group(buttons...)
 }
 
 func (a *ask) loadClaim() (v claimView, err error) {
@@ -358,9 +367,6 @@ func (a *ask) claimSide(v claimView) templ.Component {
 		}
 	}
 	parts = append(parts, a.claimMoves(v)...)
-	if f := a.decideForm(v); f != nil {
-		parts = append(parts, f)
-	}
 	return web.Stack(parts...)
 }
 

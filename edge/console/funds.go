@@ -135,7 +135,7 @@ func (a *ask) payoutsTable(list []fund.Payout) templ.Component {
 			last = p.Sent
 		}
 		rows[i] = web.Row{ID: p.ID, Cells: []templ.Component{web.ID(p.ID), a.payTo(p.To), web.Money(p.Amount),
-			web.Stack(a.payoutState(p.State), web.Muted(clip(p.Reason, 60))), web.Text(a.word("rail.", p.To.Rail)), web.Time(last), a.claimCell(p.Claim)}}
+			lines(a.payoutState(p.State), web.Muted(clip(p.Reason, 60))), web.Text(a.word("rail.", p.To.Rail)), web.Time(last), a.claimCell(p.Claim)}}
 		if p.State == fund.Unknown || p.State == fund.Rejected || p.State == fund.Returned {
 			rows[i].Meaning = web.Danger
 		}

@@ -176,7 +176,7 @@ func (a *ask) until(t time.Time) templ.Component {
 		return web.Muted("—")
 	}
 	if t.Before(a.c.cfg.Clock.Now()) {
-		return web.Group(web.Badge(web.Danger, a.t("late")), web.Time(t))
+		return lines(web.Badge(web.Danger, a.t("late")), web.Time(t))
 	}
 	return web.Time(t)
 }
@@ -221,7 +221,7 @@ func (a *ask) approvalRow(tx *db.Tx, p access.Approval) web.Row {
 	row := web.Row{ID: p.ID, Name: p.Summary, Cells: []templ.Component{
 		web.Two(p.Summary, a.word("act.", string(p.Act))),
 		moneyOr(web.Money(p.Amount), p.Amount.Currency != ""),
-		web.Stack(web.Text(strings.Join(signed, a.t("list.comma"))), web.TimeShort(p.Asked)),
+		lines(web.Text(strings.Join(signed, a.t("list.comma"))), web.TimeShort(p.Asked)),
 		a.until(p.Expires), a.approvalNext(p),
 	}}
 	if ident.Prefix(p.Object) == "inc" || p.Act == access.ActIncidentApprove {
@@ -237,7 +237,7 @@ func (a *ask) approvalRow(tx *db.Tx, p access.Approval) web.Row {
 func (a *ask) approvalNext(p access.Approval) templ.Component {
 	switch {
 	case p.Act == access.ActIncidentApprove && a.mine(p):
-		return web.Anchor("/incidents/"+p.Object, a.t("approvals.in_room"))
+		return anchor("/incidents/"+p.Object, a.t("approvals.in_room"))
 	case a.mine(p):
 		return web.Confirm(web.ConfirmProps{Button: a.t("approvals.sign"), Yes: a.t("approvals.sign_yes"), Action: "/approvals/" + p.ID + "/sign",
 			Says: a.t("approvals.sign_says", p.Summary, shortHash(p.Hash)), Hidden: []web.Hidden{{Name: "hash", Value: hexHash(p.Hash)}}})

@@ -134,20 +134,21 @@ func (a *ask) side(tx *db.Tx, account string) (s side, err error) {
 
 // life is one line: what happened to the payment, and what is still promised.
 func (a *ask) life(v paymentView) []web.Step {
-	stopped := web.StepDone
-	if v.Decision.Outcome != risk.Allow {
-		stopped = web.StepStopped
-	}
-	steps := []web.Step{{Label: a.t("life.assessed"), State: stopped, Kept: v.Created, Note: a.word("decision.", string(v.Decision.Outcome))}}
-	switch v.State {
-	case payment.Settled:
-		steps = append(steps, web.Step{Label: a.t("life.settled"), State: web.StepDone, Kept: v.At})
-	case payment.Allowed:
-		steps = append(steps, web.Step{Label: a.t("life.settled"), State: web.StepNow, Owner: a.t("owner.host")})
-	case payment.Challenged, payment.Held:
-		steps = append(steps, web.Step{Label: a.word("pstate.", string(v.State)), State: web.StepNow, Owner: a.t("owner.waits_" + string(v.State))})
+	assessed := web.Step{Label: a.t("life.assessed"), State: web.StepDone, Kept: v.Created, Note: a.word("decision.", string(v.Decision.Outcome))}
+	var steps []web.Step
+	switch {
+	case v.Request.Settled: // the judgement came after the fact
+		assessed.Label = a.t("life.assessed_after")
+		steps = append(steps, web.Step{Label: a.t("life.settled"), State: web.StepDone, Kept: v.At}, assessed)
+	case v.State == payment.Settled:
+		steps = append(steps, assessed, web.Step{Label: a.t("life.settled"), State: web.StepDone})
+	case v.State == payment.Allowed:
+		steps = append(steps, assessed, web.Step{Label: a.t("life.settled"), State: web.StepNow, Owner: a.t("owner.host")})
+	case v.State == payment.Challenged || v.State == payment.Held:
+		steps = append(steps, assessed,
+			web.Step{Label: a.word("pstate.", string(v.State)), State: web.StepNow, Owner: a.t("owner.waits_" + string(v.State))})
 	default:
-		steps = append(steps, web.Step{Label: a.word("pstate.", string(v.State)), State: web.StepStopped})
+		steps = append(steps, assessed, web.Step{Label: a.word("pstate.", string(v.State)), State: web.StepStopped})
 	}
 	if v.claim == nil {
 		return steps

@@ -108,10 +108,12 @@ func (a *ask) history(tx *db.Tx, object ident.ID) (templ.Component, error) {
 	}
 	rows := make([]web.Row, len(records))
 	for i, r := range records {
-		rows[len(records)-1-i] = a.auditRow(tx, r)
+		row := a.auditRow(tx, r)
+		row.Cells = row.Cells[:len(row.Cells)-1] // the page is about the object
+		rows[len(records)-1-i] = row
 	}
 	return web.Table(web.TableProps{ID: "history", Title: a.t("history.title"), Count: a.t("history.count", web.Count(total)),
-		Columns: a.auditColumns(), Rows: rows,
+		Columns: a.auditColumns()[:4], Rows: rows,
 		Empty: web.EmptyProps{Title: a.t("history.empty"), Text: a.t("history.empty_text")}}), nil
 }
 
@@ -151,6 +153,9 @@ func objectLink(id ident.ID) templ.Component {
 		return web.Muted("—")
 	}
 	folder := map[string]string{"inc": "/incidents/", "pay": "/payments/", "clm": "/claims/"}[ident.Prefix(id)]
+	if strings.HasPrefix(id, "inc_") && strings.Contains(id, ".") {
+		folder = "/claims/" // a claim that an incident has filed is named after it
+	}
 	if folder == "" {
 		return web.ID(id)
 	}

@@ -154,7 +154,7 @@ func (a *ask) sourceCells(r sourceRow) web.Row {
 		done = append(done, web.Text(a.t("source.same_as", r.same)))
 	}
 	row := web.Row{ID: "line-" + strconv.Itoa(r.line), Cells: []templ.Component{web.Text(strconv.Itoa(r.line)), web.Text(a.word("row.", string(r.kind))),
-		web.Text(r.what), web.Code(orDash(r.account)), someMoney(r.amount), web.Stack(done...)}}
+		web.Text(r.what), web.Code(orDash(r.account)), someMoney(r.amount), lines(done...)}}
 	switch {
 	case len(r.refused) > 0:
 		row.Meaning = web.Danger
@@ -187,7 +187,7 @@ func (a *ask) estateCards(raw json.RawMessage) (templ.Component, error) {
 			web.Term{Label: a.t("amount"), Value: web.Money(e.Loss)}, web.Term{Label: a.t("victim.case"), Value: web.Text(e.PoliceReport)})),
 		a.card("estate.heir", web.DefList(web.Term{Label: a.t("victim.name"), Value: web.Text(e.Heir.Name)},
 			web.Term{Label: a.t("estate.relation"), Value: web.Text(e.Heir.Relation)},
-			web.Term{Label: a.t("estate.documents"), Value: web.Stack(documents...)},
+			web.Term{Label: a.t("estate.documents"), Value: lines(documents...)},
 			web.Term{Label: a.t("pay_to"), Value: a.payTo(fund.PayTo{Name: e.Heir.Name, Bank: e.Heir.Bank, Account: e.Heir.BankAccount})})),
 	), nil
 }

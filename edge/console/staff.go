@@ -76,7 +76,7 @@ func (a *ask) staffActs(p access.Staff) templ.Component {
 	}
 	acts = append(acts, web.Confirm(web.ConfirmProps{Button: a.t("staff.change"), Action: "/staff/" + p.ID + "/roles", Says: a.t("staff.roles_says", p.Name),
 		Yes: a.t("staff.roles_yes"), Body: fieldsOf(a.roleBoxes("roles-"+p.ID, staffRoles(), p.Roles))}))
-	return web.Stack(acts...)
+	return web.Group(acts...)
 }
 
 // roleBoxes are a box for each role.

@@ -95,13 +95,13 @@ func (a *ask) victimsTable(v roomView) templ.Component {
 	}
 	var foot []templ.Component
 	if len(rows) > 0 {
-		foot = []templ.Component{web.Text(web.Say(a.ctx, "table.total")), nil, nil, nil, nil, web.Money(total), nil, nil}
+		foot = []templ.Component{web.Text(web.Say(a.ctx, "table.total")), nil, nil, nil, web.Money(total), nil}
 	}
 	return web.Table(web.TableProps{ID: "victims", Title: a.t("room.victims"), Rows: rows, Foot: foot, Sorted: "verdict",
 		Count: a.t("victims.count", len(list)), Empty: empty, Export: "/incidents/" + v.ID + "/victims.csv",
 		Columns: []web.Column{{Label: a.t("victim.name"), Sort: "name"}, {Label: a.t("victim.verdict"), Sort: "verdict"},
 			{Label: a.t("victim.police"), Num: true, Sort: "police"}, {Label: a.t("victim.records"), Num: true},
-			{Label: a.t("victim.said"), Num: true}, {Label: a.t("victim.amount"), Num: true, Sort: "amount"}, {Label: a.t("payout")}, {Label: a.t("room.calls")}},
+			{Label: a.t("victim.amount"), Num: true, Sort: "amount"}, {Label: a.t("victim.payout_call")}},
 		Filter: []web.FieldProps{
 			{Name: "q", Label: a.t("victims.search"), Type: "search", Value: a.query("q")},
 			{Name: "verdict", Label: a.t("victim.verdict"), Type: "select", Value: a.query("verdict"), Options: verdicts},
@@ -113,9 +113,8 @@ func (a *ask) victimRow(v roomView, x incident.Victim) web.Row {
 	href := "/incidents/" + v.ID + "/victims/" + x.ID
 	row := web.Row{ID: x.ID, Name: x.Name, Href: href, Cells: []templ.Component{
 		web.Two(x.Name, orDash(x.Account)),
-		web.Stack(web.Badge(verdictMeaning(x.Verdict), a.word("verdict.", string(x.Verdict))), web.Muted(a.reasons(x))),
-		someMoney(x.Police), a.differing(x), someMoney(x.Reported), someMoney(x.Amount),
-		a.payoutOf(x), a.callCell(href, x),
+		lines(web.Badge(verdictMeaning(x.Verdict), a.word("verdict.", string(x.Verdict))), web.Muted(a.reasons(x))),
+		someMoney(x.Police), a.saidBeside(x), someMoney(x.Amount), lines(a.payoutOf(x), a.callCell(href, x)),
 	}}
 	if m := verdictMeaning(x.Verdict); m != web.Good {
 		row.Meaning = m
@@ -138,7 +137,16 @@ func (a *ask) differing(x incident.Victim) templ.Component {
 		return someMoney(x.Recorded)
 	}
 	diff := money.Of(x.Recorded.Minor-x.Police.Minor, x.Police.Currency)
-	return web.Stack(web.Money(x.Recorded), web.Badge(web.Waiting, a.t("victim.difference", diff.Digits())))
+	return lines(web.Money(x.Recorded), web.Badge(web.Waiting, a.t("victim.difference", diff.Digits())))
+}
+
+// saidBeside is what our records show, and beneath it what the person said where
+// that is something else.
+func (a *ask) saidBeside(x incident.Victim) templ.Component {
+	if x.Reported.Minor == 0 || x.Reported.Minor == x.Recorded.Minor {
+		return a.differing(x)
+	}
+	return lines(a.differing(x), web.Muted(a.t("victim.said_amount", x.Reported.Digits())))
 }
 
 func someMoney(m money.Amount) templ.Component {
@@ -163,10 +171,10 @@ func (a *ask) payoutState(s fund.PayoutState) templ.Component {
 
 func (a *ask) callCell(href string, x incident.Victim) templ.Component {
 	if x.Called != incident.NotCalled {
-		return web.Stack(web.Text(a.word("call.", string(x.Called))), web.TimeShort(x.CalledAt))
+		return web.Muted(a.word("call.", string(x.Called)))
 	}
 	if a.may(access.ActIncidentCall) {
-		return web.Anchor(href+"#form-call", a.t("call.now"))
+		return anchor(href+"#form-call", a.t("call.now"))
 	}
 	return web.Muted(a.t("call.not_called"))
 }

@@ -311,7 +311,9 @@ func (u *user) upload(path string, fields map[string]string, name string, body [
 var tags = regexp.MustCompile(`<[^>]*>`)
 
 // words is what a person would read of a page.
-func words(page string) string { return strings.Join(strings.Fields(tags.ReplaceAllString(page, " ")), " ") }
+func words(page string) string {
+	return strings.Join(strings.Fields(tags.ReplaceAllString(page, " ")), " ")
+}
 
 // ok fails unless the answer is 200 and the page says all of the texts.
 func (u *user) ok(status int, page string, says ...string) {

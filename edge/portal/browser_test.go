@@ -49,7 +49,7 @@ func TestThreeTaps(t *testing.T) {
 		p.Fill("Account number", "6222 0202 0011 2233 445")
 		p.Click("Send it") // three
 		p.See("We have it and are checking 24,400.50 CNY")
-		p.See("Next to act: us")
+		p.See("Next to act: Some Wallet")
 		id := w.claimsOf(w.wang)[0].ID
 
 		p.Click("Add a picture or a paper")

@@ -37,6 +37,7 @@ type life struct {
 	Payouts   []fund.Payout
 	Certs     []notice.Issued
 	Holder    string // the account holder's name, if that is somebody else
+	Published bool   // there is a public statement about its incident
 }
 
 // life reads a claim; the service checks that it is the customer's and records
@@ -65,6 +66,13 @@ func (p *Portal) life(ctx context.Context, me person, id ident.ID) (l life, err 
 				return err
 			}
 			l.Holder = who.Name
+		}
+		if l.Claim.Incident != "" {
+			all, err := p.cfg.Incident.Statements(tx, l.Claim.Incident)
+			if err != nil {
+				return err
+			}
+			l.Published = len(all) > 0
 		}
 		l.Paid, err = p.paymentsOf(ctx, tx, l.Claim)
 		return err
@@ -181,6 +189,22 @@ func (l life) question() string {
 	return ""
 }
 
+// bounced says that the bank gave the money back and nothing was ordered since.
+func (l life) bounced() bool {
+	if !l.payable() {
+		return false
+	}
+	for _, s := range slices.Backward(l.Story) {
+		switch s.Event {
+		case claim.PayoutRejected, claim.PayoutReturned:
+			return true
+		case claim.Pay:
+			return false
+		}
+	}
+	return false
+}
+
 // received are the payouts that have arrived.
 func (l life) received() (out []fund.Payout) {
 	for _, q := range l.Payouts {
@@ -292,8 +316,11 @@ func (p *Portal) step(ctx context.Context, l life, k claim.Clock, again bool) we
 	if again && key == claim.DecisionBy {
 		key = "decision_again"
 	}
-	s := web.Step{
-		Label: p.say(ctx, "p.step."+key), Kept: k.Done, Promised: k.Due, Owner: p.say(ctx, "p.owner."+string(k.Owner)), State: web.StepNow,
+	s := web.Step{Label: p.say(ctx, "p.step."+key), Kept: k.Done, Promised: k.Due, State: web.StepNow}
+	if k.Owner == claim.Claimant && k.Done.IsZero() {
+		s.Note = p.say(ctx, "p.step.your_turn")
+	} else {
+		s.Owner = p.owner(ctx, k.Owner)
 	}
 	switch {
 	case !k.Done.IsZero():
@@ -340,15 +367,23 @@ func storyWords(ctx context.Context, s claim.Story) string {
 	return s.Words
 }
 
+// owner is who holds the ball, in words: we go by the wallet's name.
+func (p *Portal) owner(ctx context.Context, o claim.Owner) string {
+	if name := p.operator(ctx); o == claim.Us && name != "" {
+		return name
+	}
+	return p.say(ctx, "p.owner."+string(o))
+}
+
 // storyWho says who did it.
 func (p *Portal) storyWho(ctx context.Context, s claim.Story) string {
 	switch s.By {
 	case "claimant":
-		return p.say(ctx, "p.owner.claimant")
+		return p.owner(ctx, claim.Claimant)
 	case "us", "system":
-		return p.say(ctx, "p.owner.us")
+		return p.owner(ctx, claim.Us)
 	}
-	return p.say(ctx, "p.owner.police")
+	return p.owner(ctx, claim.Police)
 }
 
 // toAccount is where the money goes, masked.
@@ -361,5 +396,5 @@ func (p *Portal) line(ctx context.Context, q paid) string {
 	return p.dayName(ctx, q.At) + " " + p.where(ctx, q)
 }
 
-// paidState hides the state where it is the usual one.
+// usual says that a payment went as payments go.
 func usual(q paid) bool { return q.State == payment.Settled || q.State == payment.Allowed }

@@ -163,7 +163,7 @@ func TestFile(t *testing.T) {
 			t.Fatalf("%d claims", len(cs))
 		}
 		c := w.get(cs[0].ID)
-		v.is(page, "/claims/"+c.ID, 200, "We have it and are checking 24,400.50 CNY", c.Number, "A first answer", "****3445", "Next to act: us", "tomorrow 09:00")
+		v.is(page, "/claims/"+c.ID, 200, "We have it and are checking 24,400.50 CNY", c.Number, "A first answer", "****3445", "Next to act: Some Wallet", "tomorrow 09:00")
 		if c.Claimed.Minor != 2_440_050 || c.Kind != claim.Theft || c.Source != "portal" || c.Basis != claim.LedgerRecord || c.Account != "W1" ||
 			c.PayTo != (fund.PayTo{Name: "王建国", Bank: "工商银行", Account: "6222020200112233445", Rail: fund.RailBank}) {
 			t.Errorf("the claim is %+v", c)

@@ -136,7 +136,11 @@ func (p *Portal) knownTerms(ctx context.Context, l life) []web.Term {
 		if name == "" {
 			name = l.Incident
 		}
-		out = append(out, web.Term{Label: p.say(ctx, "p.known.incident"), Value: web.Anchor("/statement/"+l.Incident, name)})
+		value := web.Text(name)
+		if l.Published {
+			value = web.Anchor("/statement/"+l.Incident, name)
+		}
+		out = append(out, web.Term{Label: p.say(ctx, "p.known.incident"), Value: value})
 	}
 	return out
 }

@@ -31,6 +31,8 @@ create table incident_row (
   line   bigint not null, -- of the file, counted from 1
   kind   text   not null,
   sealed bytea  not null, -- JSON: what was read, mended, refused and why
+  victim text   not null, -- whom it led to, "" if nobody
+  how    text   not null, -- how it was matched, or why not; "" if there was nothing to match
   primary key (source, line)
 );
 
@@ -61,6 +63,8 @@ create table incident_victim (
   amount      bigint not null check (amount >= 0),
   claim       text   not null,
   claimant    text   not null,
+  doubt       text   not null, -- code of why a person must look at the match, "" if nobody must
+  approval    text   not null, -- by which two people released the money, "" before
   payout      text   not null,
   called      text   not null check (called in ('', 'reached', 'no_answer', 'call_back')),
   called_at   bigint not null,
@@ -70,6 +74,16 @@ create table incident_victim (
 create unique index incident_victim_account on incident_victim (incident, account) where account <> '';
 create unique index incident_victim_party on incident_victim (incident, party) where party <> '';
 create unique index incident_victim_payout on incident_victim (payout) where payout <> '';
+
+-- What the police say of each victim, by case: the same case in a later list takes
+-- the place of the earlier word, another case is another loss.
+create table incident_case (
+  victim  text   not null references incident_victim (id),
+  case_no text   not null,
+  source  text   not null references incident_source (id),
+  amount  bigint not null check (amount >= 0),
+  primary key (victim, case_no, source)
+);
 
 create table incident_statement (
   incident text   not null references incident (id),
