@@ -79,6 +79,8 @@ type App struct {
 	Incident *incident.Service
 	Report   *report.Service
 	Replayed int // payments replayed into the engine at the start
+
+	stop <-chan struct{} // ends streams when the server shuts down; set by Serve
 }
 
 // Migrations are the tables of all packages.

@@ -20,7 +20,7 @@ func (a *App) Staff() (http.Handler, error) {
 	apiHandler, err := api.New(api.Config{
 		DB: a.DB, Access: a.Access, Audit: a.Audit, Queue: a.Queue, Ledger: a.Ledger, Party: a.Party,
 		Payment: a.Payment, Notice: a.Notice, Fund: a.Fund, Claim: a.Claim, Incident: a.Incident, Report: a.Report,
-		Clock: a.Config.Clock, IDs: a.IDs, Log: a.Config.Log, Version: Version,
+		Clock: a.Config.Clock, IDs: a.IDs, Log: a.Config.Log, Version: Version, Stop: a.stop,
 	})
 	if err != nil {
 		return nil, err
@@ -63,6 +63,9 @@ const drainTime = 10 * time.Second
 // Serve works and serves both addresses until ctx ends or the database fails.
 // ready is told the addresses as soon as they are open.
 func (a *App) Serve(ctx context.Context, staffAddr, customerAddr string, ready func(staff, customers string)) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	a.stop = ctx.Done()
 	staff, err := a.Staff()
 	if err != nil {
 		return err
@@ -71,8 +74,6 @@ func (a *App) Serve(ctx context.Context, staffAddr, customerAddr string, ready f
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	errs := make(chan error, 3)
 	var servers []*http.Server
 	var addrs []string

@@ -195,7 +195,7 @@ func (c *crash) round(ctx context.Context, n int) error {
 	for {
 		wait := time.Duration(-1)
 		if kills > 0 {
-			wait = time.Duration(c.rnd.Int64N(int64(c.span) * 11 / 10))
+			wait = time.Duration(c.rnd.Int64N(int64(c.span)))
 		}
 		kills--
 		done, err := r.life(ctx, wait)

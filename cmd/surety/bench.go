@@ -14,6 +14,7 @@ import (
 
 	"surety/app"
 	"surety/client"
+	"surety/domain/party"
 	"surety/kernel/ident"
 	"surety/kernel/money"
 	"surety/platform/db"
@@ -130,9 +131,9 @@ func (c *benchCmd) assessOn(ctx context.Context, a *app.App) (AssessFigures, err
 	var round int // the two storms of decisions must not share ids
 	judge := func(who, n int) error {
 		_, _, err := host.Assess(ctx, client.Payment{
-			ID: fmt.Sprintf("%s.%d.%d.%d", run, round, who, n), At: clock.Now(), Payer: fmt.Sprintf("W%06d", (who*7919+n*31)%20000),
-			Payee: fmt.Sprintf("M%05d", n%500), Amount: money.Of(int64(100+n%5000), money.CNY), Type: "purchase", Channel: "qr",
-			Device: fmt.Sprintf("dev-%d", (who*7919+n*31)%20000), IP: "10.0.0.1", City: "成都",
+			ID: fmt.Sprintf("%s.%d.%d.%d", run, round, who, n), At: clock.Now(), Payer: fmt.Sprintf("W%06d", (who*7919+n*31)%benchPayers),
+			Payee: fmt.Sprintf("M%05d", n%benchShops), Amount: money.Of(int64(100+n%5000), money.CNY), Type: "purchase", Channel: "qr",
+			Device: fmt.Sprintf("dev-%d", (who*7919+n*31)%benchPayers), IP: "10.0.0.1", City: "成都",
 		})
 		return err
 	}
@@ -179,12 +180,30 @@ func serveForBench(a *app.App) (base string, stop func(), err error) {
 	return "http://" + ln.Addr().String(), func() { srv.Close() }, nil
 }
 
+// How many accounts the decisions are between.
+const (
+	benchPayers = 5000
+	benchShops  = 200
+)
+
 func benchHost(ctx context.Context, a *app.App, base string) (*client.Client, error) {
 	admin, err := a.Access.Bootstrap(ctx, "bench@bench.example", "bench", "bench-bench-bench")
 	if err != nil {
 		return nil, err
 	}
 	boss := ident.Actor{Kind: ident.Staff, ID: admin.ID, Roles: admin.Roles}
+	var rows []party.Row
+	for n := range benchPayers + benchShops {
+		r := party.Row{Account: fmt.Sprintf("W%06d", n), Name: "甲", Kind: party.Person, Verification: party.Full, Opened: time.Unix(0, 0),
+			Device: fmt.Sprintf("dev-%d", n)}
+		if n >= benchPayers {
+			r.Account, r.Kind = fmt.Sprintf("M%05d", n-benchPayers), party.Merchant
+		}
+		rows = append(rows, r)
+	}
+	if _, err := a.Party.ImportRows(ctx, ident.Job("bench"), rows); err != nil {
+		return nil, err
+	}
 	secret, err := a.Access.NewKey(ctx, boss, "bench", []ident.Role{ident.RoleHost})
 	if err != nil {
 		return nil, err

@@ -32,6 +32,8 @@ var phrases = map[string]notice.Text{
 	"claim_withdrawn":            {ZH: "申请人已撤回申请", EN: "the claim was withdrawn"},
 	"heir_unknown":               {ZH: "账户持有人已去世，继承人尚未确认", EN: "the holder has died and no heir has stepped in"},
 	"account_of_another":         {ZH: "名单上的账户属于他人", EN: "the account on the list is another person's"},
+	"identity_differs":           {ZH: "身份证号与账户持有人不一致", EN: "the identity number is not the account holder's"},
+	"two_payees":                 {ZH: "名单上有两个不同的收款账户", EN: "the list names two different receiving accounts"},
 	"received_stolen_money":      {ZH: "该账户收到过被盗资金", EN: "the account received stolen money"},
 	"more_after_payment":         {ZH: "赔付之后又有新的损失", EN: "more was lost than was paid"},
 	"decided_by_person":          {ZH: "经人工核定", EN: "decided by a person"},

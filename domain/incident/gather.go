@@ -6,7 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"strings"
+	"slices"
 	"time"
 
 	"surety/domain/authority"
@@ -44,13 +44,14 @@ func (s *Service) ImportList(ctx context.Context, actor ident.Actor, id ident.ID
 		rows[n] = sourceRow{row.Line, string(row.Kind), row}
 	}
 	err = s.read(ctx, actor, id, Source{Kind: "police_list", Filename: filename, SHA256: list.SHA256}, list.Totals, rows,
-		func(tx *db.Tx, i Incident, again bool) error {
+		func(tx *db.Tx, i Incident, source ident.ID, again bool) error {
 			rep.Matched, rep.Again = map[string]int{}, again
 			if again {
 				return nil
 			}
+			payees := map[ident.ID]string{}
 			for _, row := range list.Victims() {
-				how, err := s.addListed(tx, id, row.Read)
+				how, err := s.addListed(tx, i, source, row, payees)
 				if err != nil {
 					return err
 				}
@@ -63,7 +64,7 @@ func (s *Service) ImportList(ctx context.Context, actor ident.Actor, id ident.ID
 
 // read keeps a source and moves the incident, around fn, in one act.
 func (s *Service) read(ctx context.Context, actor ident.Actor, id ident.ID, src Source, figures any, rows []sourceRow,
-	fn func(tx *db.Tx, i Incident, again bool) error) error {
+	fn func(tx *db.Tx, i Incident, source ident.ID, again bool) error) error {
 	detail := map[string]any{"kind": src.Kind, "file": src.Filename, "sha256": src.SHA256}
 	return s.cfg.Access.Update(ctx, actor, access.ActIncidentImport, access.Object{ID: id}, detail, func(tx *db.Tx) error {
 		i, err := s.load(tx, id)
@@ -80,98 +81,8 @@ func (s *Service) read(ctx context.Context, actor ident.Actor, id ident.ID, src 
 				return err
 			}
 		}
-		return fn(tx, i, !fresh)
+		return fn(tx, i, src.ID, !fresh)
 	})
-}
-
-// How a row of a list was matched to an account, the surest first.
-const (
-	byAccount  = "account"
-	byIDNumber = "id_number"
-	byPhone    = "phone_and_name"
-	byNothing  = "nobody"
-)
-
-// match finds the person of a row: the account number if its holder is the one
-// named, else the identity number, else the telephone with the same name. A name
-// alone finds nobody: many people share one.
-func (s *Service) match(tx *db.Tx, v authority.Victim) (holder ident.ID, account, how string, err error) {
-	if v.Account != "" {
-		a, found, err := s.cfg.Party.Account(tx, v.Account)
-		if err != nil {
-			return "", "", "", err
-		}
-		if found {
-			p, _, err := s.cfg.Party.Get(tx, a.PartyID)
-			if err != nil {
-				return "", "", "", err
-			}
-			if p.IDNumber == party.NormalIDNumber(v.IDNumber) || v.IDNumber == "" && sameName(p.Name, v.Name) {
-				return a.PartyID, a.ID, byAccount, nil
-			}
-		}
-	}
-	p, found, err := s.cfg.Party.ByIDNumber(tx, v.IDNumber)
-	if err != nil {
-		return "", "", "", err
-	}
-	how = byIDNumber
-	if !found {
-		how = byPhone
-		people, err := s.cfg.Party.ByPhone(tx, v.Phone)
-		if err != nil {
-			return "", "", "", err
-		}
-		for _, one := range people {
-			if sameName(one.Name, v.Name) {
-				p, found = one, true
-			}
-		}
-	}
-	if !found {
-		return "", "", byNothing, nil
-	}
-	as, err := s.cfg.Party.AccountsOf(tx, p.ID)
-	if err != nil || len(as) == 0 {
-		return p.ID, "", how, err
-	}
-	return p.ID, as[0].ID, how, nil
-}
-
-func sameName(a, b string) bool { return a != "" && party.NormalName(a) == party.NormalName(b) }
-
-func (s *Service) addListed(tx *db.Tx, id ident.ID, row authority.Victim) (how string, err error) {
-	holder, account, how, err := s.match(tx, row)
-	if err != nil {
-		return "", err
-	}
-	v, err := s.victimOf(tx, id, holder, account, row.Name)
-	if err != nil {
-		return "", err
-	}
-	if v.Police, err = v.Police.Add(row.Amount); err != nil { // one person, two cases: both losses
-		return "", err
-	}
-	v.PoliceCase = strings.TrimPrefix(v.PoliceCase+", "+row.CaseNo, ", ")
-	v.PayTo = fund.PayTo{Name: row.Payee, Bank: row.Bank, Account: row.BankAccount, Rail: "bank"}
-	v.Estate = v.Estate || row.Deceased
-	return how, s.saveVictim(tx, &v)
-}
-
-// victimOf finds the victim of this account or person in the incident, or makes one.
-func (s *Service) victimOf(tx *db.Tx, id, holder ident.ID, account, name string) (Victim, error) {
-	if account != "" {
-		if v, found, err := s.victimByAccount(tx, id, account); err != nil || found {
-			return v, err
-		}
-	}
-	if holder != "" {
-		if v, found, err := s.victimByParty(tx, id, holder); err != nil || found {
-			return v, err
-		}
-	}
-	return Victim{ID: s.cfg.IDs.New("vic"), Incident: id, Party: holder, Claimant: holder, Account: account, Name: name,
-		Verdict: Unchecked}, nil
 }
 
 // ReportsReport accounts for a file of users' own reports.
@@ -201,7 +112,7 @@ func (s *Service) ImportReports(ctx context.Context, actor ident.Actor, id ident
 		rows[n] = sourceRow{row.Line, string(row.Kind), row}
 	}
 	figures := map[string]int{"read": reports.Read, "duplicates": reports.Duplicates, "refused": reports.Refused}
-	err = s.read(ctx, actor, id, src, figures, rows, func(tx *db.Tx, i Incident, again bool) error {
+	err = s.read(ctx, actor, id, src, figures, rows, func(tx *db.Tx, i Incident, source ident.ID, again bool) error {
 		rep.Again, rep.Filed, rep.Joined, rep.Unknown = again, 0, 0, nil
 		if again {
 			return nil
@@ -210,7 +121,7 @@ func (s *Service) ImportReports(ctx context.Context, actor ident.Actor, id ident
 			if row.Kind != authority.RowVictim && row.Kind != authority.RowDuplicate {
 				continue
 			}
-			if err := s.addReport(tx, actor, id, row.Read, &rep); err != nil {
+			if err := s.addReport(tx, actor, i, source, row, &rep); err != nil {
 				return err
 			}
 		}
@@ -219,34 +130,39 @@ func (s *Service) ImportReports(ctx context.Context, actor ident.Actor, id ident
 	return rep, err
 }
 
-func (s *Service) addReport(tx *db.Tx, actor ident.Actor, id ident.ID, r authority.Report, rep *ReportsReport) error {
+func (s *Service) addReport(tx *db.Tx, actor ident.Actor, i Incident, source ident.ID, row authority.ReportRow, rep *ReportsReport) error {
+	r := row.Read
 	a, found, err := s.cfg.Party.Account(tx, r.Account)
 	if err != nil {
 		return err
 	}
 	if !found {
 		rep.Unknown = append(rep.Unknown, r.ID)
-		return nil
+		return led(tx, source, row.Line, "", byNothing)
 	}
 	p, _, err := s.cfg.Party.Get(tx, a.PartyID)
 	if err != nil {
 		return err
 	}
-	v, err := s.victimOf(tx, id, a.PartyID, a.ID, p.Name)
+	v, err := s.victimOf(tx, i.ID, a.PartyID, a.ID, p.Name)
 	if err != nil {
 		return err
 	}
 	v.Reports++
-	if v.Reports > 1 || v.Claim != "" {
-		rep.Joined++
-	}
 	if r.Claimed.Minor > v.Reported.Minor {
 		v.Reported = r.Claimed
 	}
 	if v.Claim == "" {
+		if v.Claim, err = s.claimBefore(tx, i, v, nil); err != nil {
+			return err
+		}
+	}
+	if v.Claim != "" {
+		rep.Joined++
+	} else {
 		c, err := s.cfg.Claim.FileTx(tx, actor, claim.FileIn{
-			ID: id + "." + r.ID, Kind: claim.Theft, Holder: a.PartyID, Claimant: a.PartyID, Account: a.ID,
-			Claimed: r.Claimed, Basis: claim.SwornStatement, LossDate: r.LostOn, Words: r.Words, Incident: id, Source: "report",
+			ID: i.ID + "." + r.ID, Kind: claim.Theft, Holder: a.PartyID, Claimant: a.PartyID, Account: a.ID,
+			Claimed: r.Claimed, Basis: claim.SwornStatement, LossDate: r.LostOn, Words: r.Words, Incident: i.ID, Source: "report",
 		})
 		if err != nil {
 			return err
@@ -254,7 +170,10 @@ func (s *Service) addReport(tx *db.Tx, actor ident.Actor, id ident.ID, r authori
 		v.Claim = c.ID
 		rep.Filed++
 	}
-	return s.saveVictim(tx, &v)
+	if err := s.saveVictim(tx, &v); err != nil {
+		return err
+	}
+	return led(tx, source, row.Line, v.ID, byAccount)
 }
 
 // AddEstate takes over the claim of a victim who has died: the heir, with the
@@ -269,12 +188,13 @@ func (s *Service) AddEstate(ctx context.Context, actor ident.Actor, id ident.ID,
 		return authority.Estate{}, err
 	}
 	src := Source{Kind: "estate", Filename: filename, SHA256: sum}
-	err = s.read(ctx, actor, id, src, map[string]money.Amount{"loss": e.Loss}, []sourceRow{{1, "estate", e}}, func(tx *db.Tx, i Incident, again bool) error {
-		if again {
-			return nil
-		}
-		return s.addEstate(tx, actor, i, e)
-	})
+	err = s.read(ctx, actor, id, src, map[string]money.Amount{"loss": e.Loss}, []sourceRow{{1, "estate", e}},
+		func(tx *db.Tx, i Incident, source ident.ID, again bool) error {
+			if again {
+				return nil
+			}
+			return s.addEstate(tx, actor, i, source, e)
+		})
 	return e, err
 }
 
@@ -297,8 +217,7 @@ func readWhole(r io.Reader, limit int64) ([]byte, string, error) {
 	return body, hex.EncodeToString(sum[:]), nil
 }
 
-func (s *Service) addEstate(tx *db.Tx, actor ident.Actor, i Incident, e authority.Estate) error {
-	id := i.ID
+func (s *Service) addEstate(tx *db.Tx, actor ident.Actor, i Incident, source ident.ID, e authority.Estate) error {
 	a, found, err := s.cfg.Party.Account(tx, e.Account)
 	if err != nil {
 		return err
@@ -313,20 +232,19 @@ func (s *Service) addEstate(tx *db.Tx, actor ident.Actor, i Incident, e authorit
 	if !sameName(p.Name, e.Holder) {
 		return ident.Invalid("holder", "holder_differs", "account %s is not held by the person named", e.Account)
 	}
-	heir, err := s.cfg.Party.Add(tx, party.Person, e.Heir.Name, "", "")
+	v, err := s.victimOf(tx, i.ID, a.PartyID, a.ID, p.Name)
 	if err != nil {
 		return err
 	}
-	v, err := s.victimOf(tx, id, a.PartyID, a.ID, p.Name)
-	if err != nil {
+	if err := s.heirOf(tx, &v, e); err != nil {
 		return err
 	}
-	v.Police, v.PoliceCase, v.Estate, v.Claimant = e.Loss, e.PoliceReport, true, heir
-	v.PayTo = fund.PayTo{Name: e.Heir.Name, Bank: e.Heir.Bank, Account: e.Heir.BankAccount, Rail: "bank"}
+	v.Estate = true
+	v.PayTo = fund.PayTo{Name: e.Heir.Name, Bank: e.Heir.Bank, Account: e.Heir.BankAccount, Rail: fund.RailBank}
 	if v.Claim == "" {
 		c, err := s.cfg.Claim.FileTx(tx, actor, claim.FileIn{
-			ID: id + ".estate." + a.ID, Kind: claim.Theft, Holder: a.PartyID, Claimant: a.PartyID, Account: a.ID,
-			Claimed: e.Loss, Basis: claim.PoliceConfirmation, PoliceCase: e.PoliceReport, LossDate: i.From, Incident: id, Source: "estate",
+			ID: i.ID + ".estate." + a.ID, Kind: claim.Theft, Holder: a.PartyID, Claimant: a.PartyID, Account: a.ID,
+			Claimed: e.Loss, Basis: claim.PoliceConfirmation, PoliceCase: e.PoliceReport, LossDate: i.From, Incident: i.ID, Source: "estate",
 		})
 		if err != nil {
 			return err
@@ -334,12 +252,30 @@ func (s *Service) addEstate(tx *db.Tx, actor ident.Actor, i Incident, e authorit
 		v.Claim = c.ID
 	}
 	err = s.cfg.Claim.TakeOverTx(tx, actor, v.Claim, claim.TakeOverIn{
-		Heir: heir, Relation: e.Heir.Relation, Documents: e.Heir.Documents, PayTo: v.PayTo,
+		Heir: v.Claimant, Relation: e.Heir.Relation, Documents: e.Heir.Documents, PayTo: v.PayTo,
 	})
 	if err != nil {
 		return err
 	}
-	return s.saveVictim(tx, &v)
+	if err := s.says(tx, &v, source, e.PoliceReport, e.Loss); err != nil {
+		return err
+	}
+	return led(tx, source, 1, v.ID, byAccount)
+}
+
+// heirOf makes the heir the victim's claimant. Who has stepped in already stays; a
+// second heir is a matter for a person and the papers.
+func (s *Service) heirOf(tx *db.Tx, v *Victim, e authority.Estate) error {
+	if v.Claimant == v.Party {
+		heir, err := s.cfg.Party.Add(tx, party.Person, e.Heir.Name, "", "")
+		v.Claimant = heir
+		return err
+	}
+	before, _, err := s.cfg.Party.Get(tx, v.Claimant)
+	if err == nil && !sameName(before.Name, e.Heir.Name) {
+		err = ident.E(ident.KindConflict, "another_heir", "another heir has taken over the claim of account %s; compare the papers", e.Account)
+	}
+	return err
 }
 
 // GatherReport is what a search of the records found.
@@ -374,8 +310,9 @@ func (s *Service) Gather(ctx context.Context, actor ident.Actor, id ident.ID) (r
 	return rep, err
 }
 
-// outgoing reads, for each victim with an account whom the police name, the
-// payments out of it in the window, and the device enrolled for it.
+// outgoing reads, for each person whom the police name, the payments that others
+// may have made out of their accounts in the window. known holds every account of
+// every victim's.
 func (s *Service) outgoing(tx *db.Tx, i Incident) (known map[string]bool, home map[string]string, outs map[string][]payment.Payment, err error) {
 	known, home, outs = map[string]bool{}, map[string]string{}, map[string][]payment.Payment{}
 	vs, err := s.Victims(tx, i.ID)
@@ -383,23 +320,56 @@ func (s *Service) outgoing(tx *db.Tx, i Incident) (known map[string]bool, home m
 		return nil, nil, nil, err
 	}
 	for _, v := range vs {
-		if v.Account == "" {
-			continue
-		}
-		known[v.Account] = true
-		if v.Police.Minor == 0 {
-			continue // a user's word alone makes no mark: anybody could name anybody
-		}
-		a, _, err := s.cfg.Party.Account(tx, v.Account)
+		h, err := s.holdings(tx, v.Party)
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		home[v.Account] = a.Device
-		if outs[v.Account], err = s.cfg.Payment.Out(tx, v.Account, i.From, i.To); err != nil {
+		for _, a := range h.accounts {
+			known[a] = true
+		}
+		if v.Police.Minor == 0 {
+			continue // a user's word alone makes no mark: anybody could name anybody
+		}
+		if outs[v.ID], err = s.outs(tx, i, h); err != nil {
 			return nil, nil, nil, err
 		}
 	}
 	return known, home, outs, nil
+}
+
+// holdings is what a person has here: one person may have several accounts, and
+// what they do with one telephone to another's account of theirs is no theft.
+type holdings struct{ accounts, devices []string }
+
+func (s *Service) holdings(tx *db.Tx, holder ident.ID) (h holdings, err error) {
+	if holder == "" {
+		return h, nil
+	}
+	as, err := s.cfg.Party.AccountsOf(tx, holder)
+	for _, a := range as {
+		h.accounts = append(h.accounts, a.ID)
+		if a.Device != "" {
+			h.devices = append(h.devices, a.Device)
+		}
+	}
+	return h, err
+}
+
+// outs lists the payments out of a person's accounts in the window that were made
+// with none of their own devices and did not go to themselves.
+func (s *Service) outs(tx *db.Tx, i Incident, h holdings) (out []payment.Payment, err error) {
+	for _, a := range h.accounts {
+		ps, err := s.cfg.Payment.Out(tx, a, i.From, i.To)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range ps {
+			if !slices.Contains(h.devices, p.Device) && !slices.Contains(h.accounts, p.Payee) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out, nil
 }
 
 // search follows each mark to accounts that nobody has named.
@@ -415,17 +385,23 @@ func (s *Service) search(tx *db.Tx, i Incident, marks []Mark, known map[string]b
 			return nil, err
 		}
 		for _, p := range ps {
-			if known[p.Payer] || marked(marks, MarkPayee, p.Payer) {
+			if known[p.Payer] || marked(marks, MarkPayee, p.Payer) || stopped(p) {
 				continue
 			}
 			a, exists, err := s.cfg.Party.Account(tx, p.Payer)
 			if err != nil {
 				return nil, err
 			}
-			if !exists || !foreign(p, a.Device) {
+			h, err := s.holdings(tx, a.PartyID)
+			if err != nil {
+				return nil, err
+			}
+			if !exists || !foreign(p, a.Device) || slices.Contains(h.devices, p.Device) || slices.Contains(h.accounts, p.Payee) {
 				continue
 			}
-			known[p.Payer] = true
+			for _, own := range h.accounts {
+				known[own] = true
+			}
 			found = append(found, p.Payer)
 			if err := s.addFound(tx, i.ID, a); err != nil {
 				return nil, err
@@ -445,185 +421,4 @@ func (s *Service) addFound(tx *db.Tx, id ident.ID, a party.Account) error {
 		return err
 	}
 	return s.saveVictim(tx, &v)
-}
-
-// ReconcileReport counts the verdicts.
-type ReconcileReport struct {
-	Verdicts map[Verdict]int `json:"verdicts"`
-	Reasons  map[string]int  `json:"reasons"`
-	Payable  money.Amount    `json:"payable"`
-}
-
-// Reconcile checks every victim that has no payout yet against the records,
-// writes the verdict with its reasons, and joins what was found to the claim.
-func (s *Service) Reconcile(ctx context.Context, actor ident.Actor, id ident.ID) (rep ReconcileReport, err error) {
-	err = s.cfg.Access.Update(ctx, actor, access.ActIncidentReconcile, access.Object{ID: id}, nil, func(tx *db.Tx) error {
-		rep = ReconcileReport{Verdicts: map[Verdict]int{}, Reasons: map[string]int{}}
-		i, err := s.load(tx, id)
-		if err != nil {
-			return err
-		}
-		marks, err := s.Marks(tx, id)
-		if err != nil {
-			return err
-		}
-		vs, err := s.Victims(tx, id)
-		if err != nil {
-			return err
-		}
-		for _, v := range vs {
-			if v.Payout == "" && v.Verdict != Resolved {
-				if err := s.check(tx, actor, i, marks, &v); err != nil {
-					return err
-				}
-			}
-			rep.Verdicts[v.Verdict]++
-			for _, r := range v.Reasons {
-				rep.Reasons[r]++
-			}
-			if v.Verdict.Payable() {
-				if rep.Payable, err = rep.Payable.Add(v.Amount); err != nil {
-					return err
-				}
-			}
-		}
-		return s.advance(tx, &i, Reconcile)
-	})
-	return rep, err
-}
-
-func (s *Service) check(tx *db.Tx, actor ident.Actor, i Incident, marks []Mark, v *Victim) error {
-	if v.Account != "" {
-		a, _, err := s.cfg.Party.Account(tx, v.Account)
-		if err != nil {
-			return err
-		}
-		outs, err := s.cfg.Payment.Out(tx, v.Account, i.From, i.To)
-		if err != nil {
-			return err
-		}
-		if v.Recorded, v.Payments, err = Stolen(outs, a.Device, marks); err != nil {
-			return err
-		}
-	}
-	v.Verdict, v.Reasons, v.Amount = Judge(*v)
-	if v.Verdict.Payable() || v.Claim != "" {
-		if err := s.joinClaim(tx, actor, i, v); err != nil {
-			return err
-		}
-	}
-	return s.saveVictim(tx, v)
-}
-
-// joinClaim files the claim of a victim who has none and gives the claim what
-// the sources and the records say.
-func (s *Service) joinClaim(tx *db.Tx, actor ident.Actor, i Incident, v *Victim) error {
-	basis := claim.SwornStatement
-	switch {
-	case v.Recorded.Minor > 0:
-		basis = claim.LedgerRecord
-	case v.Police.Minor > 0:
-		basis = claim.PoliceConfirmation
-	}
-	if v.Claim == "" {
-		c, err := s.cfg.Claim.FileTx(tx, actor, claim.FileIn{
-			ID: i.ID + "." + v.ID, Kind: claim.Theft, Holder: v.Party, Claimant: v.Claimant, Account: v.Account,
-			Claimed: v.Amount, Basis: basis, PoliceCase: v.PoliceCase, LossDate: i.From, Incident: i.ID, Source: "police_list",
-		})
-		if err != nil {
-			return err
-		}
-		v.Claim = c.ID
-	}
-	return s.cfg.Claim.JoinTx(tx, actor, v.Claim, claim.JoinIn{
-		Incident: i.ID, IncidentName: i.Title, Payments: v.Payments, Basis: basis, PoliceCase: v.PoliceCase, PayTo: v.PayTo,
-		Confirmed: v.Amount, Verdict: string(v.Verdict), Reasons: v.Reasons,
-	})
-}
-
-// Resolve is a person's decision on a victim whom the check could not settle: the
-// amount, and why. It needs a proposal and a second person like every other.
-func (s *Service) Resolve(ctx context.Context, actor ident.Actor, victim ident.ID, amount money.Amount, to fund.PayTo, why string) error {
-	if err := amount.CheckPositive("amount"); err != nil {
-		return err
-	}
-	if strings.TrimSpace(why) == "" {
-		return ident.Invalid("why", "required", "say why this amount is right; it stays in the file")
-	}
-	return s.change(ctx, actor, access.ActIncidentReconcile, victim, map[string]any{"amount": amount, "why": why},
-		func(tx *db.Tx, i Incident, v *Victim) error {
-			if v.Party == "" {
-				return ident.E(ident.KindState, "nobody_found", "find the person's account first")
-			}
-			v.Verdict, v.Amount, v.Reasons = Resolved, amount, append(v.Reasons, "decided_by_person")
-			if to.Account != "" {
-				v.PayTo = to
-			}
-			return s.joinClaim(tx, actor, i, v)
-		})
-}
-
-// Refuse is a person's refusal of a report that the check calls false.
-func (s *Service) Refuse(ctx context.Context, actor ident.Actor, victim ident.ID, words string) error {
-	return s.change(ctx, actor, access.ActIncidentReconcile, victim, map[string]string{"refuse": words},
-		func(tx *db.Tx, _ Incident, v *Victim) error {
-			if v.Verdict != False || v.Claim == "" {
-				return ident.E(ident.KindState, "not_false", "only a report without any trace can be refused here")
-			}
-			return s.cfg.Claim.DecideTx(tx, actor, v.Claim, claim.DecisionIn{
-				Kind: claim.Refuse, Ground: "no_loss_found", Proofs: v.Reasons, Words: words,
-			})
-		})
-}
-
-// Call notes what came of calling a victim (A7).
-func (s *Service) Call(ctx context.Context, actor ident.Actor, victim ident.ID, outcome CallOutcome, words string) error {
-	switch outcome {
-	case Reached, NoAnswer, CallBack:
-	default:
-		return ident.Invalid("outcome", "unknown", `the outcome is "reached", "no_answer" or "call_back"`)
-	}
-	if len(words) > 4000 {
-		return ident.Invalid("words", "too_long", "the note has more than 4000 bytes")
-	}
-	return s.change(ctx, actor, access.ActIncidentCall, victim, map[string]string{"outcome": string(outcome)},
-		func(_ *db.Tx, _ Incident, v *Victim) error {
-			v.Called, v.CalledAt, v.CallWords = outcome, s.cfg.Clock.Now(), words
-			return nil
-		})
-}
-
-// change loads a victim, lets fn change it and saves it, in one act.
-func (s *Service) change(ctx context.Context, actor ident.Actor, act access.Act, victim ident.ID, detail any,
-	fn func(tx *db.Tx, i Incident, v *Victim) error) error {
-	return s.cfg.Access.Update(ctx, actor, act, access.Object{ID: victim}, detail, func(tx *db.Tx) error {
-		v, found, err := s.Victim(tx, victim)
-		if err != nil {
-			return err
-		}
-		if !found {
-			return ident.NotFound("victim", victim)
-		}
-		i, err := s.load(tx, v.Incident)
-		if err != nil {
-			return err
-		}
-		if i.Status == Closed {
-			return ident.E(ident.KindState, "closed", "the incident is closed")
-		}
-		if err := fn(tx, i, &v); err != nil {
-			return err
-		}
-		return s.saveVictim(tx, &v)
-	})
-}
-
-// RowsOf opens what was read of a source, for the table of what was read, mended,
-// refused and why; the look is recorded.
-func (s *Service) RowsOf(ctx context.Context, actor ident.Actor, id, source ident.ID) (rows []KeptRow, err error) {
-	err = s.cfg.Access.View(ctx, actor, access.ActIncidentRead, access.Object{ID: id}, func(tx *db.Tx) error {
-		rows, err = s.Rows(tx, source)
-		return err
-	})
-	return rows, err
 }

@@ -131,20 +131,22 @@ type line struct {
 // Batch is what is put before two people: everybody who can be paid now.
 type Batch struct {
 	Victims []Victim
+	Waiting []Victim // could be paid, but nobody knows where to: not in it
 	Total   money.Amount
 	Hash    [32]byte
 }
 
-// BatchOf collects the victims that are payable and have no payout yet.
+// BatchOf collects the victims that are payable and not yet released.
 func BatchOf(vs []Victim) (Batch, error) {
 	var b Batch
 	var lines []line
 	for _, v := range vs {
-		if !v.Verdict.Payable() || v.Payout != "" {
+		if !v.Verdict.Payable() || v.Payout != "" || v.Approval != "" {
 			continue
 		}
-		if v.PayTo.Account == "" {
-			return b, ident.E(ident.KindState, "no_pay_to", "victim %s has no account to be paid to", v.ID)
+		if v.PayTo.Check() != nil { // one person's account must not hold up all others
+			b.Waiting = append(b.Waiting, v)
+			continue
 		}
 		var err error
 		if b.Total, err = b.Total.Add(v.Amount); err != nil {
@@ -206,7 +208,8 @@ func (s *Service) WithdrawProposal(ctx context.Context, actor ident.Actor, id id
 				return err
 			}
 			if i.Status == Proposed {
-				if _, err := s.cfg.Access.Withdraw(tx, actor, i.Approval); err != nil {
+				// An approval that has expired or was taken back elsewhere is gone already.
+				if _, err := s.cfg.Access.Withdraw(tx, actor, i.Approval); err != nil && !ident.Is(err, ident.KindState) {
 					return err
 				}
 			}
@@ -245,15 +248,11 @@ func (s *Service) Approve(ctx context.Context, actor ident.Actor, id ident.ID, h
 		if err != nil {
 			return err
 		}
-		if err := s.cfg.Fund.EarmarkTx(tx, actor, "ear-"+i.Approval, i.FundID, id, b.Total); err != nil {
+		if err := s.setAside(tx, actor, i, b.Total); err != nil {
 			return err
 		}
 		for _, v := range b.Victims {
-			// Two people have just decided all of them at once; neither need be a
-			// handler of claims. The approval, in the words, names both.
-			err := s.cfg.Claim.DecideTx(tx, ident.Job("incident.approve"), v.Claim,
-				claim.DecisionIn{Kind: decisionKind(v), Amount: v.Amount, Words: "incident " + id + ", approval " + i.Approval})
-			if err != nil {
+			if err := s.release(tx, actor, i, v); err != nil {
 				return fmt.Errorf("victim %s: %w", v.ID, err)
 			}
 		}
@@ -266,11 +265,50 @@ func (s *Service) Approve(ctx context.Context, actor ident.Actor, id ident.ID, h
 	return out, err
 }
 
-func decisionKind(v Victim) claim.DecisionKind {
-	if v.Reported.Minor > v.Amount.Minor {
-		return claim.ApprovePartial
+// setAside earmarks what the batch needs beyond what is set aside already and that
+// nobody else was released: money of payouts that failed is still there.
+func (s *Service) setAside(tx *db.Tx, actor ident.Actor, i Incident, need money.Amount) error {
+	fig, err := s.cfg.Fund.FiguresTx(tx, i.FundID, i.ID)
+	if err != nil {
+		return err
 	}
-	return claim.ApproveFull
+	there := fig.EarmarkedFor.Minor
+	vs, err := s.Victims(tx, i.ID)
+	if err != nil {
+		return err
+	}
+	for _, v := range vs {
+		if v.Approval != "" && (v.Payout == "" || !v.State.Final()) {
+			there -= v.Amount.Minor
+		}
+	}
+	if need.Minor -= max(there, 0); need.Minor <= 0 {
+		return nil
+	}
+	return s.cfg.Fund.EarmarkTx(tx, actor, "ear-"+i.Approval, i.FundID, i.ID, need)
+}
+
+// release decides the claim of a victim in the approved batch.
+func (s *Service) release(tx *db.Tx, actor ident.Actor, i Incident, v Victim) error {
+	c, _, err := s.cfg.Claim.Get(tx, v.Claim)
+	if err != nil {
+		return err
+	}
+	approved := c.Decision == claim.ApproveFull || c.Decision == claim.ApprovePartial
+	if c.Status == claim.Decided && approved && c.Confirmed == v.Amount { // the account alone is another
+		err = s.cfg.Claim.RedirectTx(tx, v.Claim, v.PayTo)
+	} else {
+		kind := claim.ApproveFull
+		if v.Amount.Minor < max(c.Claimed.Minor, v.Reported.Minor) {
+			kind = claim.ApprovePartial
+		}
+		err = s.cfg.Claim.ReleaseTx(tx, actor, v.Claim, claim.DecisionIn{Kind: kind, Amount: v.Amount, Words: "incident " + i.ID}, v.PayTo)
+	}
+	if err != nil {
+		return err
+	}
+	v.Approval = i.Approval
+	return s.saveVictim(tx, &v)
 }
 
 // Close ends the incident: what is left of the earmark goes back to the fund,
@@ -280,6 +318,15 @@ func (s *Service) Close(ctx context.Context, actor ident.Actor, id ident.ID) err
 		i, err := s.load(tx, id)
 		if err != nil {
 			return err
+		}
+		vs, err := s.Victims(tx, id)
+		if err != nil {
+			return err
+		}
+		for _, v := range vs {
+			if v.Approval != "" && (v.Payout == "" || !v.State.Final()) {
+				return ident.E(ident.KindState, "payouts_under_way", "money that two people have released is still on its way")
+			}
 		}
 		if err := s.advance(tx, &i, Close); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"surety/domain/risk"
 	"surety/kernel/ident"
@@ -105,6 +106,9 @@ func (r Request) Check() error {
 	for _, f := range []struct{ field, v string }{{"channel", r.Channel}, {"device", r.Device}, {"ip", r.IP}, {"city", r.City}} {
 		if len(f.v) > 128 {
 			return ident.Invalid(f.field, "too_long", "%s has more than 128 bytes", f.field)
+		}
+		if !utf8.ValidString(f.v) || strings.ContainsRune(f.v, 0) {
+			return ident.Invalid(f.field, "bad_character", "%s is not plain UTF-8 text", f.field)
 		}
 	}
 	return nil

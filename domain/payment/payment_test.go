@@ -196,6 +196,7 @@ func TestImportCSV(t *testing.T) {
 			{"P3,2026-03-01T07:01:31Z,W1,W1,1,CNY,transfer,app,d,i,c", "payee", "payer_is_payee"},
 			{"P3,2026-03-01T07:01:31Z,W1,W2,1,CNY,gift,app,d,i,c", "type", "unknown"},
 			{"P3,2026-03-01T07:01:31Z,W1", "", "csv"},
+			{"P3,2026-03-01T07:01:31Z,W1,W2,1,CNY,transfer,app,d,i,\xff", "city", "bad_character"},
 		} {
 			rep, err := w.ImportCSV(ctx, w.host, strings.NewReader(good+c.row+"\n"), nil)
 			if err == nil || len(rep.Refused) != 1 {
@@ -208,6 +209,36 @@ func TestImportCSV(t *testing.T) {
 		}
 		if rows(t, d) != 2 {
 			t.Fatal("a refused file left rows")
+		}
+	})
+}
+
+// An account that nobody has imported is an error of that payment alone.
+func TestUnknownAccount(t *testing.T) {
+	dbtest.Run(t, dbtest.Options{Migrations: migrations}, func(t *testing.T, d *db.DB) {
+		w, ctx := newWorld(t, d), context.Background()
+		res, err := w.AssessBatch(ctx, w.host, []payment.Request{
+			req("P1", "W1", "W0", "dev-1", 100), req("P2", "W1", "BANK:ICBC:62", "dev-1", 100), req("P3", "W0", "W1", "dev-1", 100),
+		})
+		must(t, err)
+		if ident.CodeOf(res[0].Err) != "account_not_found" || res[1].Err != nil || ident.CodeOf(res[2].Err) != "account_not_found" {
+			t.Fatalf("%v, %v, %v", res[0].Err, res[1].Err, res[2].Err)
+		}
+		if rows(t, d) != 1 {
+			t.Fatal("only the good one is written")
+		}
+	})
+}
+
+// Who may not assess gets no recorded answer either, and the attempt is refused.
+func TestAssessAgainIsChecked(t *testing.T) {
+	dbtest.Run(t, dbtest.Options{Migrations: migrations}, func(t *testing.T, d *db.DB) {
+		w, ctx := newWorld(t, d), context.Background()
+		_, err := w.Assess(ctx, w.host, req("P1", "W1", "W2", "dev-1", 1500))
+		must(t, err)
+		nobody := ident.Actor{Kind: ident.Staff, ID: "stf_x", Roles: []ident.Role{ident.RoleFund}}
+		if _, err := w.Assess(ctx, nobody, req("P1", "W1", "W2", "dev-1", 1500)); !ident.Is(err, ident.KindDenied) {
+			t.Fatalf("got %v", err)
 		}
 	})
 }

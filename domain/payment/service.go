@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -167,14 +168,31 @@ func (s *Service) sort(ctx context.Context, reqs []Request, out []Result) (fresh
 				continue
 			}
 			first[r.ID] = i
-			fresh = append(fresh, i)
 			if err := s.facts(tx, facts, r.Payer, r.Payee); err != nil {
 				return err
+			}
+			if out[i].Err = r.known(facts); out[i].Err == nil {
+				fresh = append(fresh, i)
 			}
 		}
 		return nil
 	})
 	return fresh, facts, err
+}
+
+// outside begins the name of an account that is not the wallet's own: a bank's.
+const outside = "BANK:"
+
+// known refuses an account that nobody has imported: a mistyped one would be
+// judged as a stranger, and nobody could ever claim the payment.
+func (r Request) known(facts map[string]risk.Account) error {
+	for _, f := range []struct{ field, account string }{{"payer", r.Payer}, {"payee", r.Payee}} {
+		if !strings.HasPrefix(f.account, outside) && facts[f.account] == (risk.Account{}) {
+			return ident.Invalid(f.field, "account_not_found",
+				"there is no account %s; import it first, or write %s and the number for one outside", f.account, outside)
+		}
+	}
+	return nil
 }
 
 func conflict(id string) error {
@@ -259,12 +277,9 @@ func firstState(r Request, d risk.Decision) State {
 
 // write puts the payments and one audit entry into one durable act.
 func (s *Service) write(ctx context.Context, actor ident.Actor, ps []Payment) (written map[string]bool, err error) {
-	if len(ps) == 0 {
-		return nil, nil
-	}
-	act, object := access.ActPaymentAssess, access.Object{ID: ps[0].ID}
-	if len(ps) > 1 {
-		act, object = access.ActPaymentImport, access.Object{}
+	act, object := access.ActPaymentImport, access.Object{}
+	if len(ps) == 1 {
+		act, object = access.ActPaymentAssess, access.Object{ID: ps[0].ID}
 	}
 	detail := make([][2]string, len(ps))
 	for i, p := range ps {

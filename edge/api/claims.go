@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"slices"
 	"time"
 
 	"surety/domain/claim"
@@ -385,32 +386,27 @@ func wireEvidence(e claim.Evidence) Evidence {
 	return Evidence{ID: e.ID, SHA256: e.SHA256, Size: e.Size, Type: e.Type, Name: e.Name, Source: e.Source, At: e.At}
 }
 
-// addEvidence takes a file. The same bytes twice are one file, so the answer is
-// looked up by their hash.
+// addEvidence takes a file. The same bytes twice are one file; that they were
+// there shows in the header alone, and only to whom the service has let in.
 func (s *server) addEvidence(c *call) error {
 	name, r, err := c.upload()
 	if err != nil {
 		return err
 	}
-	id := c.id("id")
-	got, err := s.cfg.Claim.AddEvidence(c.ctx, c.actor, id, name, r)
-	if err != nil {
-		return err
-	}
-	kept := got
-	err = s.cfg.DB.View(c.ctx, func(tx *db.Tx) error {
-		files, err := s.cfg.Claim.Evidence(tx, id)
-		for _, e := range files {
-			if e.SHA256 == got.SHA256 {
-				kept = e
-			}
-		}
+	var had []claim.Evidence
+	err = s.view(c, func(tx txn) (err error) {
+		had, err = s.cfg.Claim.Evidence(tx, c.id("id"))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return c.replyAgain(wireEvidence(kept), kept.ID != got.ID)
+	got, err := s.cfg.Claim.AddEvidence(c.ctx, c.actor, c.id("id"), name, r)
+	if err != nil {
+		return err
+	}
+	again := slices.ContainsFunc(had, func(e claim.Evidence) bool { return e.SHA256 == got.SHA256 })
+	return c.replyAgain(wireEvidence(got), again)
 }
 
 // upload is a file with its name: the first file of a form, or the body itself.

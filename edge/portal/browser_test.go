@@ -1,6 +1,7 @@
 package portal_test
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,112 +82,137 @@ func TestThreeTaps(t *testing.T) {
 	}
 }
 
-// TestEveryPage holds every page, in every stage of a claim and both languages,
-// against the rules for pages, and writes the pictures.
+// gaze holds pages against the rules for pages, in both languages, and takes
+// their pictures.
+type gaze struct {
+	*world
+	p   *webtest.Page
+	dir string
+}
+
+func (g *gaze) look(name, path string) {
+	g.Helper()
+	for _, lang := range []string{"zh", "en"} {
+		join := "?"
+		if strings.Contains(path, "?") {
+			join = "&"
+		}
+		g.p.SetDesktop()
+		g.p.Goto(g.address + path + join + "lang=" + lang)
+		webtest.CheckPage(g.TB, g.p)
+		g.p.SetPhone()
+		g.p.Goto(g.address + path) // a look from the top, no colour on its way
+		g.p.Screenshot(filepath.Join(g.dir, name+"-phone-"+lang+".png"))
+	}
+	g.p.SetDesktop()
+	g.p.Screenshot(filepath.Join(g.dir, name+"-desk-en.png"))
+}
+
+// hour lets an hour pass in three looks, so that nobody's session runs out.
+func (g *gaze) hour(v *visitor) {
+	for range 3 {
+		g.clock.Advance(20 * time.Minute)
+		v.fetch("/")
+		g.p.Goto(g.address + "/")
+	}
+}
+
+// TestEveryPage looks at the pages for strangers, the list and the taps.
 func TestEveryPage(t *testing.T) {
-	dir := shots(t)
 	w := open(t)
-	p := webtest.Open(t).NewUser()
-	look := func(name, path string) {
-		t.Helper()
-		for _, lang := range []string{"zh", "en"} {
-			join := "?"
-			if strings.Contains(path, "?") {
-				join = "&"
-			}
-			p.SetDesktop()
-			p.Goto(w.address + path + join + "lang=" + lang)
-			webtest.CheckPage(t, p)
-			p.SetPhone()
-			p.Goto(w.address + path) // a look from the top, no colour on its way
-			p.Screenshot(filepath.Join(dir, name+"-phone-"+lang+".png"))
-		}
-		p.SetDesktop()
-		p.Screenshot(filepath.Join(dir, name+"-desk-en.png"))
+	g := &gaze{w, webtest.Open(t).NewUser(), shots(t)}
+	g.look("stranger", "/")
+	g.look("link-used", "/in/nonsense")
+	g.look("help", "/help")
+	g.look("verify", "/verify")
+	g.look("verify-wrong", "/verify?code=1")
+	g.look("verify-unknown", "/verify/0000-0000-0000-0000")
+	g.p.Goto(w.address + w.link(w.wang))
+	g.look("claims-none", "/claims")
+	g.look("messages-none", "/messages")
+	g.look("payments", "/payments")
+	g.look("payment", "/payments/T1")
+	g.look("report-1", "/report/T1?how=not_me")
+	g.look("report-wrong", "/report/T1?how=wrong")
+	g.look("report-2", "/report/T1/money?claim=clm_shown&how=not_me&kind=theft&also=T2")
+	g.look("report-other", "/report")
+	g.look("not-found", "/no/such/page")
+	w.ok(w.fund.Create(w.ctx, job, emergency))
+	_, err := w.incident.Declare(w.ctx, handler, declaration)
+	w.ok(err)
+	for _, l := range []notice.Lang{notice.ZH, notice.EN} {
+		_, err := w.incident.WriteStatement(w.ctx, handler, declaration.ID, l)
+		w.ok(err)
 	}
-	look("stranger", "/")
-	look("link-used", "/in/nonsense")
-	look("help", "/help")
-	look("verify", "/verify")
-	look("verify-wrong", "/verify?code=1")
-	look("verify-unknown", "/verify/0000-0000-0000-0000")
+	g.look("statement", "/statement/"+declaration.ID)
+}
 
-	p.Goto(w.address + w.link(w.wang))
-	look("claims-none", "/claims")
-	look("messages-none", "/messages")
-	look("payments", "/payments")
-	look("payment", "/payments/T1")
-	look("report-1", "/report/T1?how=not_me")
-	look("report-wrong", "/report/T1?how=wrong")
-	look("report-2", "/report/T1/money?claim=clm_shown&how=not_me&kind=theft&also=T2")
-	look("report-other", "/report")
-	look("not-found", "/no/such/page")
-
+// TestEveryStage looks at a claim from its filing to its certificate.
+func TestEveryStage(t *testing.T) {
+	w := open(t)
+	g := &gaze{w, webtest.Open(t).NewUser(), shots(t)}
+	g.p.Goto(w.address + w.link(w.wang))
 	v := w.enter(w.wang)
-	hour := func() { // three looks of twenty minutes: nobody's session runs out
-		for range 3 {
-			w.clock.Advance(20 * time.Minute)
-			v.fetch("/")
-			p.Goto(w.address + "/")
-		}
-	}
-	_, sent := v.file("T1", map[string][]string{"later": {"1"}, "words": {"我在睡觉，手机在身边。\n第二天早上才发现。"}})
+	_, sent := v.file("T1", url.Values{"later": {"1"}, "words": {"我在睡觉，手机在身边。\n第二天早上才发现。"}})
 	id := sent.Get("claim")
 	at := "/claims/" + id
-	look("home", "/")
-	look("claim-received", at)
-	look("account", at+"/account")
-	look("evidence-none", at+"/evidence")
+	g.look("home", "/")
+	g.look("claim-received", at)
+	g.look("account", at+"/account")
+	g.look("evidence-none", at+"/evidence")
 	v.post(at+"/account", bankAccount)
 	v.upload(at+"/evidence", file{"截图 2026-05-18 微信支付.png", picture(t)}, file{strings.Repeat("very-long-name-", 9) + ".txt", []byte("hello")})
-	look("evidence", at+"/evidence")
-	hour()
+	g.look("evidence", at+"/evidence")
+	g.hour(v)
 	w.triage(id)
 	w.ask(id, "您 5 月 18 日凌晨三点在哪里？请附上派出所的报案回执。")
-	look("home-asked", "/")
-	look("claim-asked", at)
-	look("answer", at+"/answer")
-	hour()
-	v.post(at+"/answer", map[string][]string{"words": {"在家睡觉。"}})
-	hour()
+	g.look("home-asked", "/")
+	g.look("claim-asked", at)
+	g.look("answer", at+"/answer")
+	g.hour(v)
+	v.post(at+"/answer", url.Values{"words": {"在家睡觉。"}})
+	g.hour(v)
 	w.refuse(id)
-	look("claim-refused", at)
-	look("appeal", at+"/appeal")
-	v.post(at+"/appeal", map[string][]string{"words": {"不是我付的。"}})
-	look("claim-appealed", at)
-	hour()
+	g.look("claim-refused", at)
+	g.look("appeal", at+"/appeal")
+	v.post(at+"/appeal", url.Values{"words": {"不是我付的。"}})
+	g.look("claim-appealed", at)
+	g.hour(v)
 	w.pay(id)
-	look("claim-paid", at)
-	look("claims", "/claims")
-	look("messages", "/messages")
-	var cert notice.Issued
+	g.look("claim-paid", at)
+	g.look("claims", "/claims")
+	g.look("messages", "/messages")
+	var cert []notice.Issued
 	var messages []notice.Message
-	w.ok(w.db.View(w.ctx, func(tx *db.Tx) error {
-		cs, err := w.notice.ByClaim(tx, id)
-		w.ok(err)
-		cert = cs[0]
+	w.ok(w.db.View(w.ctx, func(tx *db.Tx) (err error) {
+		if cert, err = w.notice.ByClaim(tx, id); err != nil {
+			return err
+		}
 		messages, err = w.notice.InboxOf(tx, w.wang, "", 1)
 		return err
 	}))
-	look("message", "/messages/"+messages[0].ID)
-	look("verify-genuine", "/verify/"+cert.Code)
+	g.look("message", "/messages/"+messages[0].ID)
+	g.look("verify-genuine", "/verify/"+cert[0].Code)
+}
 
-	_, sent = v.file("S05", bankAccount)
+// TestOtherEnds looks at a claim in an heir's hands, taken back, bounced.
+func TestOtherEnds(t *testing.T) {
+	w := open(t)
+	g := &gaze{w, webtest.Open(t).NewUser(), shots(t)}
+	v := w.enter(w.wang)
+	_, sent := v.file("S05", bankAccount)
+	of := "/claims/" + sent.Get("claim")
 	w.in(func(tx *db.Tx) error {
-		return w.claim.TakeOverTx(tx, handler, sent.Get("claim"), claim.TakeOverIn{Heir: w.li, Relation: "配偶", Documents: []string{"结婚证"}})
+		in := claim.TakeOverIn{Heir: w.li, Relation: "配偶", Documents: []string{"结婚证"}}
+		return w.claim.TakeOverTx(tx, handler, sent.Get("claim"), in)
 	})
-	p.Goto(w.address + w.link(w.li))
-	look("claim-heir", "/claims/"+sent.Get("claim"))
-	li := w.enter(w.li)
-	li.post("/claims/"+sent.Get("claim")+"/withdraw", nil)
-	look("claim-withdrawn", "/claims/"+sent.Get("claim"))
-	d := declaration
-	d.ID = "inc_2"
-	_, err := w.incident.Declare(w.ctx, handler, d)
-	w.ok(err)
-	for _, l := range []notice.Lang{notice.ZH, notice.EN} {
-		_, err := w.incident.WriteStatement(w.ctx, handler, d.ID, l)
-		w.ok(err)
-	}
-	look("statement", "/statement/"+d.ID)
+	g.p.Goto(w.address + w.link(w.li))
+	g.look("claim-heir", of)
+	w.enter(w.li).post(of+"/withdraw", nil)
+	g.look("claim-withdrawn", of)
+	_, sent = v.file("T1", bankAccount)
+	w.triage(sent.Get("claim"))
+	w.order(sent.Get("claim"), map[string]string{"po_1": "AC01"})
+	g.p.Goto(w.address + w.link(w.wang))
+	g.look("claim-bounced", "/claims/"+sent.Get("claim"))
 }

@@ -157,8 +157,11 @@ func (l life) payable() bool {
 	switch l.Status {
 	case claim.Paying, claim.Settled, claim.Closed, claim.Withdrawn:
 		return false
+	case claim.Decided:
+		// What two people approved with an incident's batch only they change.
+		return l.Claim.Decision != claim.Refuse && l.Incident == ""
 	}
-	return l.Claim.Decision != claim.Refuse || l.Status != claim.Decided
+	return true
 }
 
 // over says that nothing is expected to happen any more.
@@ -191,7 +194,7 @@ func (l life) question() string {
 
 // bounced says that the bank gave the money back and nothing was ordered since.
 func (l life) bounced() bool {
-	if !l.payable() {
+	if l.Status != claim.Decided || l.refused() {
 		return false
 	}
 	for _, s := range slices.Backward(l.Story) {

@@ -50,7 +50,8 @@ func TestWords(t *testing.T) {
 		{"p.event.", words(claim.Events())},
 		{"p.owner.", words([]claim.Owner{claim.Us, claim.Claimant, claim.Police, claim.PayeePSP, claim.Insurer})},
 		{"p.basis.", words([]claim.Basis{claim.LedgerRecord, claim.PoliceConfirmation, claim.ThirdPartyRecord, claim.SwornStatement})},
-		{"p.kind.", words([]claim.Kind{claim.Theft, claim.FacePayment, claim.Impostor, claim.Deceived, claim.PaidThenBlocked, claim.WrongAccount})},
+		{"p.kind.", words([]claim.Kind{claim.Theft, claim.FacePayment, claim.Impostor, claim.Deceived, claim.PaidThenBlocked,
+			claim.WrongAccount})},
 		{"p.clock.", []string{claim.FirstAnswer, claim.DecisionBy, claim.PaymentBy, claim.ClaimantAnswer}},
 		{"p.step.", []string{claim.FirstAnswer, claim.DecisionBy, claim.PaymentBy, claim.ClaimantAnswer}},
 	} {
@@ -135,7 +136,7 @@ func TestPayments(t *testing.T) {
 			t.Errorf("%d payments in the pages, want 44, each once: %v", n, seen)
 		}
 		v.see("/payments/T1", 200, "8,000.00 CNY to 石*")
-		for _, path := range []string{"/payments/L1", "/payments/none", "/payments?before=L1", "/report/L1", "/report/none", "/no/such/page"} {
+		for _, path := range []string{"/payments/L1", "/payments/none", "/payments?before=L1", "/report/L1", "/report/none", "/no/such"} {
 			v.is(v.fetch(path), "", 404, "There is no such page")
 		}
 	})
@@ -163,8 +164,10 @@ func TestFile(t *testing.T) {
 			t.Fatalf("%d claims", len(cs))
 		}
 		c := w.get(cs[0].ID)
-		v.is(page, "/claims/"+c.ID, 200, "We have it and are checking 24,400.50 CNY", c.Number, "A first answer", "****3445", "Next to act: Some Wallet", "tomorrow 09:00")
-		if c.Claimed.Minor != 2_440_050 || c.Kind != claim.Theft || c.Source != "portal" || c.Basis != claim.LedgerRecord || c.Account != "W1" ||
+		v.is(page, "/claims/"+c.ID, 200, "We have it and are checking 24,400.50 CNY", c.Number, "A first answer", "****3445",
+			"Next to act: Some Wallet", "tomorrow 09:00")
+		if c.Claimed.Minor != 2_440_050 || c.Kind != claim.Theft || c.Source != "portal" || c.Basis != claim.LedgerRecord ||
+			c.Account != "W1" ||
 			c.PayTo != (fund.PayTo{Name: "王建国", Bank: "工商银行", Account: "6222020200112233445", Rail: fund.RailBank}) {
 			t.Errorf("the claim is %+v", c)
 		}
@@ -205,7 +208,8 @@ func TestFileErrors(t *testing.T) {
 			}
 		}
 		v.is(v.fetch("/report/T1/money?claim=clm_1&kind=nonsense&also=T2"), "/report/T1/money", 422, "Choose what comes closest")
-		for _, path := range []string{"/report/T1/money?kind=theft", "/report/T1/money?claim=clm_1&kind=theft&also=L1", "/report/L1/money?claim=clm_1&kind=theft"} {
+		for _, path := range []string{"/report/T1/money?kind=theft", "/report/T1/money?claim=clm_1&kind=theft&also=L1",
+			"/report/L1/money?claim=clm_1&kind=theft"} {
 			v.is(v.fetch(path), "", 404, "There is no such page")
 		}
 		v.is(v.post("/report/T1", url.Values{"claim": {"clm_1"}, "kind": {"theft"}, "also": {"L1"}, "later": {"1"}}), "", 404)
@@ -236,7 +240,8 @@ func TestFileOther(t *testing.T) {
 		id := form.Get("claim")
 		v.is(page, "/claims/"+id, 200, "1,200.50 CNY", "your own word")
 		v.is(v.post("/report", form), "/claims/"+id, 200)
-		if c := w.get(id); c.Claimed.Minor != 120_050 || c.Basis != claim.SwornStatement || c.Kind != claim.Deceived || len(w.claimsOf(w.wang)) != 1 {
+		c := w.get(id)
+		if c.Claimed.Minor != 120_050 || c.Basis != claim.SwornStatement || c.Kind != claim.Deceived || len(w.claimsOf(w.wang)) != 1 {
 			t.Errorf("the claim is %+v", c)
 		}
 	})
@@ -297,7 +302,8 @@ func TestEvidence(t *testing.T) {
 		v.is(v.upload(at, file{"x.png", []byte("<html><script>alert(1)</script>")}), at, 422, "This kind of file is not taken")
 		v.is(v.upload(at, file{"big.png", append(picture(t), make([]byte, claim.MaxEvidence)...)}), at, 413, "each may have up to 20 MB")
 		v.is(v.upload(at, slices.Repeat([]file{{"a.png", picture(t)}}, 11)...), at, 422, "At most 10 files")
-		v.is(v.upload(at, file{"截图 1.png", picture(t)}, file{"bad.exe", []byte("MZ\x90\x00\x03")}), at, 422, "bad.exe", "截图 1.png", "1 file")
+		two := []file{{"截图 1.png", picture(t)}, {"bad.exe", []byte("MZ\x90\x00\x03")}}
+		v.is(v.upload(at, two...), at, 422, "bad.exe", "截图 1.png", "1 file")
 		v.is(v.upload(at, file{"截图 1.png", picture(t)}), at, 200, "1 file received", "1 file")
 		name := `"><script>alert(1)</script>` + strings.Repeat("长", 100) + ".txt"
 		page := v.upload(at, file{name, []byte("hello")})
@@ -370,7 +376,8 @@ func TestPaidAndVerified(t *testing.T) {
 		id := sent.Get("claim")
 		w.triage(id)
 		w.pay(id)
-		v.is(v.fetch("/claims/"+id), "", 200, "You have been paid 24,400.50 CNY", "The money you received", "Download the certificate", "5·18 盗刷事件")
+		v.is(v.fetch("/claims/"+id), "", 200, "You have been paid 24,400.50 CNY", "The money you received", "Download the certificate",
+			"5·18 盗刷事件")
 		var c notice.Issued
 		w.ok(w.db.View(w.ctx, func(tx *db.Tx) error {
 			cs, err := w.notice.ByClaim(tx, id)
@@ -407,6 +414,31 @@ func TestPaidAndVerified(t *testing.T) {
 		s.is(a, "", 429, "That was too many tries")
 		w.clock.Advance(time.Minute)
 		s.is(s.fetch("/verify/"+c.Code), "", 200, "The certificate is genuine")
+	})
+}
+
+// The bank sends the money back: the page says so and asks for another account,
+// unless it was approved with an incident's others.
+func TestBounced(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		v := w.enter(w.wang)
+		_, sent := v.file("T1", bankAccount)
+		id := sent.Get("claim")
+		w.join(id, "", "")
+		w.order(id, map[string]string{"po_1": "AC01"})
+		v.is(v.fetch("/claims/"+id), "", 200, "The bank sent the money back", "You will get 24,400.50 CNY", "Change the account")
+		other := url.Values{"bank": {"农业银行"}, "account": {"1234567890123"}}
+		v.is(v.post("/claims/"+id+"/account", other), "/claims/"+id, 200, "****0123")
+	})
+	both(t, func(t *testing.T, w *world) {
+		v := w.enter(w.wang)
+		_, sent := v.file("T1", bankAccount)
+		id := sent.Get("claim")
+		w.triage(id)
+		w.order(id, map[string]string{"po_1": "AC01"})
+		v.is(v.fetch("/claims/"+id), "", 200, "The bank sent the money back", "Two people must approve another account")
+		other := url.Values{"bank": {"农业银行"}, "account": {"1234567890123"}}
+		v.is(v.post("/claims/"+id+"/account", other), "/claims/"+id, 200, "not possible now", "****3445")
 	})
 }
 
@@ -450,7 +482,7 @@ func TestStatement(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		s := w.visitor()
 		s.is(s.fetch("/statement/inc_1"), "", 404, "There is no such page")
-		w.ok(w.fund.Create(w.ctx, job, fund.Fund{ID: "emergency", NameZH: "应急基金", NameEN: "Emergency fund", Kind: fund.Emergency, Currency: "CNY"}))
+		w.ok(w.fund.Create(w.ctx, job, emergency))
 		_, err := w.incident.Declare(w.ctx, handler, declaration)
 		w.ok(err)
 		_, err = w.incident.WriteStatement(w.ctx, handler, "inc_1", notice.ZH)

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/a-h/templ"
@@ -93,7 +92,6 @@ type verdict struct {
 	Fund  string // in words
 	Cert  notice.Certificate
 	Code  string
-	When  time.Time
 }
 
 // verify shows the form; the code may come by the form's query.
@@ -127,7 +125,8 @@ func (p *Portal) verifyCode(w http.ResponseWriter, r *http.Request) error {
 		web.Render(w, r, http.StatusNotFound, p.verdictPage(verdict{State: "unknown", Code: code}))
 		return nil
 	}
-	return show(w, r, p.verdictPage(verdict{State: "genuine", Cert: i.Certificate, Code: i.Code, When: i.Created, Fund: p.fundName(r.Context(), i.FromFund)}))
+	fund := p.fundName(r.Context(), i.FromFund)
+	return show(w, r, p.verdictPage(verdict{State: "genuine", Cert: i.Certificate, Code: i.Code, Fund: fund}))
 }
 
 // verifyFile checks a PDF by its signature alone.

@@ -200,7 +200,8 @@ type statementText struct {
 }
 
 func (p *Portal) statementText(ctx context.Context, st incident.Statement) statementText {
-	out := statementText{Title: p.say(ctx, "p.statement.title"), Number: st.Number, At: st.At, Lang: web.Lang(st.Lang).Tag(), Blocks: pieces(st.Body)}
+	out := statementText{Title: p.say(ctx, "p.statement.title"), Number: st.Number, At: st.At, Lang: web.Lang(st.Lang).Tag()}
+	out.Blocks = pieces(st.Body)
 	if len(out.Blocks) > 0 && out.Blocks[0].heading == 1 {
 		out.Title, out.Blocks = out.Blocks[0].text, out.Blocks[1:]
 	}

@@ -42,16 +42,19 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
 
-var migrations = []fs.FS{audit.Migrations, queue.Migrations, access.Migrations, ledger.Migrations, party.Migrations, notice.Migrations,
-	payment.Migrations, fund.Migrations, claim.Migrations, incident.Migrations}
+var migrations = []fs.FS{
+	audit.Migrations, queue.Migrations, access.Migrations, ledger.Migrations, party.Migrations, notice.Migrations,
+	payment.Migrations, fund.Migrations, claim.Migrations, incident.Migrations,
+}
 
 // start is a Monday morning in China.
 var start = time.Date(2026, 5, 18, 1, 0, 0, 0, time.UTC)
 
 var (
 	host    = ident.Actor{Kind: ident.Key, ID: "key_1", Roles: []ident.Role{ident.RoleHost}}
-	handler = ident.Actor{Kind: ident.Staff, ID: "stf_1", Name: "Chen Jing", Roles: []ident.Role{ident.RoleHandler, ident.RoleFund, ident.RoleLead}}
-	job     = ident.Job("test")
+	handler = ident.Actor{Kind: ident.Staff, ID: "stf_1", Name: "Chen Jing",
+		Roles: []ident.Role{ident.RoleHandler, ident.RoleFund, ident.RoleLead}}
+	job = ident.Job("test")
 )
 
 const accounts = `account,name,id_number,phone,city,device,verification,opened,kind
@@ -118,13 +121,15 @@ func newWorld(t testing.TB, d *db.DB) *world {
 	w.claim, err = claim.New(claim.Config{DB: d, Access: w.access, Queue: w.queue, Vault: v, Party: w.party, Payment: w.payment,
 		Fund: w.fund, Notice: w.notice, Clock: w.clock, IDs: ids, Files: evidence})
 	w.ok(err)
-	w.incident, err = incident.New(incident.Config{DB: d, Access: w.access, Queue: w.queue, Vault: v, Party: w.party, Payment: w.payment,
-		Claim: w.claim, Fund: w.fund, Notice: w.notice, Clock: w.clock, IDs: ids, Operator: map[string]string{"zh": "某某钱包", "en": "Some Wallet"}})
+	w.incident, err = incident.New(incident.Config{DB: d, Access: w.access, Queue: w.queue, Vault: v, Party: w.party,
+		Payment: w.payment, Claim: w.claim, Fund: w.fund, Notice: w.notice, Clock: w.clock, IDs: ids,
+		Operator: map[string]string{"zh": "某某钱包", "en": "Some Wallet"}})
 	w.ok(err)
 	h, err := portal.New(portal.Config{DB: d, Access: w.access, Party: w.party, Payment: w.payment, Claim: w.claim, Notice: w.notice,
 		Incident: w.incident, Fund: w.fund, Clock: w.clock, IDs: ids, Log: slog.New(slog.NewTextHandler(&w.log, nil)), Key: key,
 		Operator: map[string]string{"zh": "某某钱包", "en": "Some Wallet"},
-		Contact:  portal.Contact{Phone: "400 000 0000", Email: "help@pay.example", Hours: map[string]string{"zh": "每天 24 小时", "en": "day and night"}}})
+		Contact: portal.Contact{Phone: "400 000 0000", Email: "help@pay.example",
+			Hours: map[string]string{"zh": "每天 24 小时", "en": "day and night"}}})
 	w.ok(err)
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
@@ -195,10 +200,12 @@ func (w *world) claimsOf(who ident.ID) (cs []claim.Claim) {
 	return cs
 }
 
-func (w *world) triage(id ident.ID) {
+func (w *world) triage(id ident.ID) { w.Helper(); w.join(id, "inc_1", "5·18 盗刷事件") }
+
+func (w *world) join(id, incident ident.ID, name string) {
 	w.Helper()
 	w.in(func(tx *db.Tx) error {
-		return w.claim.JoinTx(tx, handler, id, claim.JoinIn{Incident: "inc_1", IncidentName: "5·18 盗刷事件", Basis: claim.LedgerRecord,
+		return w.claim.JoinTx(tx, handler, id, claim.JoinIn{Incident: incident, IncidentName: name, Basis: claim.LedgerRecord,
 			Verdict: "confirmed", Reasons: []string{"records_show_theft"}, Confirmed: w.get(id).Claimed})
 	})
 }
@@ -211,15 +218,24 @@ func (w *world) ask(id ident.ID, words string) {
 
 func (w *world) refuse(id ident.ID) {
 	w.Helper()
-	w.ok(w.claim.Decide(w.ctx, handler, id, claim.DecisionIn{Kind: claim.Refuse, Ground: "paid_by_holder", Proofs: []string{"no_record"}, Words: "我们的记录显示是本机付款。"}))
+	w.ok(w.claim.Decide(w.ctx, handler, id, claim.DecisionIn{Kind: claim.Refuse, Ground: "paid_by_holder",
+		Proofs: []string{"no_record"}, Words: "我们的记录显示是本机付款。"}))
 }
 
 // pay approves a claim and lets the bank pay it.
 func (w *world) pay(id ident.ID) {
 	w.Helper()
-	c := w.get(id)
-	w.ok(w.claim.Decide(w.ctx, handler, id, claim.DecisionIn{Kind: claim.ApproveFull, Amount: c.Claimed}))
-	w.ok(w.fund.Create(w.ctx, job, fund.Fund{ID: "emergency", NameZH: "应急基金", NameEN: "Emergency fund", Kind: fund.Emergency, Currency: money.CNY}))
+	w.order(id, nil)
+	if st := w.get(id).Status; st != claim.Settled {
+		w.Fatalf("after the bank's answer the claim is %s", st)
+	}
+}
+
+// order approves a claim, orders its money and brings the bank's answer.
+func (w *world) order(id ident.ID, reject map[string]string) {
+	w.Helper()
+	w.ok(w.claim.Decide(w.ctx, handler, id, claim.DecisionIn{Kind: claim.ApproveFull, Amount: w.get(id).Claimed}))
+	w.ok(w.fund.Create(w.ctx, job, emergency))
 	w.ok(w.fund.Deposit(w.ctx, job, "dep-1", "emergency", money.Yuan(100_000), "opening"))
 	w.ok(w.fund.Earmark(w.ctx, job, "ear-1", "emergency", "inc_1", money.Yuan(90_000)))
 	w.in(func(tx *db.Tx) error {
@@ -233,15 +249,12 @@ func (w *world) pay(id ident.ID) {
 	for _, f := range files {
 		order, err := os.ReadFile(f)
 		w.ok(err)
-		answer, err := bank.AnswerAll(order, nil, w.clock.Now())
+		answer, err := bank.AnswerAll(order, reject, w.clock.Now())
 		w.ok(err)
 		_, err = w.fund.ImportStatus(w.ctx, job, bytes.NewReader(answer))
 		w.ok(err)
 	}
 	w.drain()
-	if st := w.get(id).Status; st != claim.Settled {
-		w.Fatalf("after the bank's answer the claim is %s (files %v)", st, files)
-	}
 }
 
 func (w *world) drain() {
@@ -394,5 +407,7 @@ func (v *visitor) file(payment string, form url.Values) (answer, url.Values) {
 
 var bankAccount = url.Values{"bank": {"工商银行"}, "account": {"6222 0202 0011 2233 445"}}
 
-var declaration = incident.DeclareIn{ID: "inc_1", Title: "5·18 盗刷 <img src=x>", FundID: "emergency", From: start.Add(-72 * time.Hour), To: start,
-	Deadline: start.Add(72 * time.Hour)}
+var declaration = incident.DeclareIn{ID: "inc_1", Title: "5·18 盗刷 <img src=x>", FundID: "emergency",
+	From: start.Add(-72 * time.Hour), To: start, Deadline: start.Add(72 * time.Hour)}
+
+var emergency = fund.Fund{ID: "emergency", NameZH: "应急基金", NameEN: "Emergency fund", Kind: fund.Emergency, Currency: money.CNY}
