@@ -12,7 +12,7 @@ type auditor struct {
 	held    map[spot]int64    // of it, on its way
 	frozen  map[string]string // by fund: for which purpose
 	payouts map[string]*order
-	claims  map[string]*file
+	claims  map[string]*dossier
 	stolen  map[string]string // payment -> the claim that it belongs to
 }
 
@@ -28,8 +28,8 @@ type order struct {
 	state  string // open, settled, rejected
 }
 
-// file is a claim as the client knows it.
-type file struct {
+// dossier is a claim as the client knows it.
+type dossier struct {
 	status, decision string
 	amount           int64
 	payout           string
@@ -38,7 +38,7 @@ type file struct {
 
 func newAuditor() *auditor {
 	return &auditor{free: map[string]int64{}, ear: map[spot]int64{}, held: map[spot]int64{}, frozen: map[string]string{},
-		payouts: map[string]*order{}, claims: map[string]*file{}, stolen: map[string]string{}}
+		payouts: map[string]*order{}, claims: map[string]*dossier{}, stolen: map[string]string{}}
 }
 
 func (a *auditor) deposit(fund string, n int64) {

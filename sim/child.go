@@ -132,7 +132,7 @@ func (w *payer) order(ctx context.Context) error {
 		return nil
 	}
 	_, err = w.a.Incident.PayAll(ctx, w.p.lead, incidentID, func(done, _ int) {
-		if v := vs[done-1]; v.Verdict.Payable() {
+		if v := vs[done-1]; v.Approval != "" {
 			w.say("ack", "ordered "+v.ID)
 		}
 	})

@@ -19,9 +19,9 @@ import (
 // Folders themselves are taken to last, and a -shm file never does: it is memory.
 type disk struct {
 	root  string
-	names map[string]*file       // as a program sees them now
-	kept  map[string]*file       // as they would be found
-	moves map[string][]nameMove  // by folder, not yet synced
+	names map[string]*file      // as a program sees them now
+	kept  map[string]*file      // as they would be found
+	moves map[string][]nameMove // by folder, not yet synced
 }
 
 // file is what is in a file, whatever it is called.

@@ -108,7 +108,7 @@ func stolen(n int) money.Amount { return money.Of(int64(1_000_003+n*10_007), mon
 
 // settle writes the customers, the thief and the payments of an incident.
 func settle(ctx context.Context, a *app.App, first, victims int) error {
-	rows := []party.Row{person(900001)}
+	rows := []party.Row{person(90001)}
 	rows[0].Account, rows[0].Device = "W900001", "dev-thief-own"
 	var stolenOnes []payment.Request
 	for n := first; n < first+victims; n++ {

@@ -204,8 +204,12 @@ func (s *Service) Assign(ctx context.Context, actor ident.Actor, victim ident.ID
 			if !exists {
 				return ident.NotFound("account", account)
 			}
-			if other, known, err := s.victimByParty(tx, v.Incident, a.PartyID); err != nil || known {
-				return cmp.Or(err, error(ident.E(ident.KindConflict, "victim_known", "that account's holder is victim %s already", other.ID)))
+			other, known, err := s.victimByParty(tx, v.Incident, a.PartyID)
+			if err == nil && known {
+				err = ident.E(ident.KindConflict, "victim_known", "that account's holder is victim %s already", other.ID)
+			}
+			if err != nil {
+				return err
 			}
 			v.Party, v.Claimant, v.Account, v.Verdict = a.PartyID, a.PartyID, a.ID, Unchecked
 			return nil

@@ -92,7 +92,7 @@ func (c *Catalogue) statement(f Figures, l Lang) ([]block, error) {
 	}
 	d := Data{
 		"operator": f.Operator, "incident": f.Incident, "version": f.Version, "as_of": f.AsOf, "deadline": f.Deadline,
-		"from": day(f.From, l), "to": day(f.To, l), "victims": f.Victims, "victims_amount": f.VictimsAmount,
+		"from": day(f.From, l), "to": lastDay(f.To, l), "victims": f.Victims, "victims_amount": f.VictimsAmount,
 		"paid": f.Paid, "paid_amount": f.PaidAmount, "heirs": f.Heirs, "heirs_amount": f.HeirsAmount,
 		"left": f.Left, "left_amount": f.LeftAmount,
 		"confirmed": f.Confirmed, "police": f.PoliceConfirmed, "differing": f.Differing,
@@ -107,7 +107,7 @@ func (c *Catalogue) statement(f Figures, l Lang) ([]block, error) {
 	}{
 		{"title", 1, true}, {"draft", 0, f.Version > 0},
 		{"h_decided", 2, true}, {"decided", 0, true}, {"paid", 0, true}, {"heirs", 0, f.Heirs > 0},
-		{"left", 0, f.Left > 0}, {"none_left", 0, f.Left == 0}, {"fund", 0, f.Fund != ""},
+		{"left", 0, f.Left > 0}, {"none_left", 0, f.Left == 0 && f.Victims > 0}, {"fund", 0, f.Fund != ""},
 		{"h_happened", 2, true}, {"happened", 0, true}, {"records", 0, true}, {"differing", 0, f.Differing > 0},
 		{"reports", 0, f.Reports > 0},
 		{"h_claim", 2, f.ClaimURL != ""}, {"claim", 0, f.ClaimURL != ""},
@@ -124,6 +124,14 @@ func (c *Catalogue) statement(f Figures, l Lang) ([]block, error) {
 		out = append(out, block{p.heading, strings.TrimSpace(text)})
 	}
 	return out, nil
+}
+
+// lastDay is the last day of a window that ends before t.
+func lastDay(t time.Time, l Lang) string {
+	if t.IsZero() {
+		return ""
+	}
+	return day(t.Add(-1), l)
 }
 
 func day(t time.Time, l Lang) string {

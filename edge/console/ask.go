@@ -203,6 +203,9 @@ func (a *ask) fail(err error) {
 	a.status, a.bad, a.errs = web.Status(kind), "-", nil
 	title := web.Say(a.ctx, "error."+string(kind)+".title")
 	text := a.c.words.Explain(a.lang(), err)
+	if a.lang() != web.EN && !a.c.words.Has("error."+ident.CodeOf(err)) {
+		text = "" // the services speak English; the kind has words in every language
+	}
 	if err := a.show(web.PageProps{Title: title}, web.ErrorBody(kind, text, ident.CodeOf(err))); err != nil {
 		a.c.web.Fail(a.w, a.r, err)
 	}

@@ -91,7 +91,8 @@ func (a *ask) claimFilter() (f claim.Filter, show string) {
 }
 
 func (a *ask) claimColumns() []web.Column {
-	return []web.Column{{Label: a.t("claim.number")}, {Label: a.t("claim.kind")}, {Label: a.t("claim.status")}, {Label: a.t("claim.claimed"), Num: true},
+	return []web.Column{{Label: a.t("claim.number")}, {Label: a.t("claim.kind")}, {Label: a.t("claim.status")},
+		{Label: a.t("claim.claimed"), Num: true},
 		{Label: a.t("claim.confirmed"), Num: true}, {Label: a.t("claim.filed")}, {Label: a.t("claim.next")}}
 }
 
@@ -115,8 +116,9 @@ func (a *ask) claimNext(c claim.Claim) templ.Component {
 }
 
 func (a *ask) claimStatus(c claim.Claim) templ.Component {
-	m := map[claim.Status]web.Meaning{claim.Settled: web.Good, claim.Awaiting: web.Held, claim.Appealed: web.Danger, claim.Received: web.Waiting,
-		claim.Triaged: web.Waiting, claim.Investigating: web.Waiting, claim.Paying: web.Waiting}[c.Status]
+	m := map[claim.Status]web.Meaning{claim.Settled: web.Good, claim.Awaiting: web.Held, claim.Appealed: web.Danger,
+		claim.Received: web.Waiting,
+		claim.Triaged:  web.Waiting, claim.Investigating: web.Waiting, claim.Paying: web.Waiting}[c.Status]
 	if c.Decision == claim.Refuse && c.Status == claim.Decided {
 		m = web.Danger
 	}
@@ -158,23 +160,26 @@ func (a *ask) claimPage(reveal bool) error {
 	}
 	body := []templ.Component{
 		a.card("", web.Steps(web.StepsProps{Label: a.t("claim.life"), Line: true, Items: a.claimLife(v)})),
-		columns(a.claimWho(v), a.claimFacts(v), a.decideForm(v)),
+		columns(a.claimWho(v), a.claimFacts(v)),
 	}
 	if v.Words != "" {
 		body = append(body, a.card("claim.words", prose(v.Words)))
 	}
-	body = append(body, a.claimPayments(v), a.evidenceCard(v), a.decisionsCard(v), a.booksTable("books", v.books), v.history)
-	return a.show(web.PageProps{Title: a.t("claim.title", v.Number), Mark: a.claimStatus(v.Claim), Side: a.claimSide(v), Actions: a.claimKeys(v),
-		Lead:   a.t("claim.lead", a.word("kind.", string(v.Kind)), v.Claimed.String(), web.When(a.ctx, v.Filed)),
-		Crumbs: []web.Link{{Label: a.t("claims.title"), Href: "/claims"}},
-		Help:   []web.Key{{Key: "E", Does: a.t("claim.key_e")}, {Key: "D", Does: a.t("claim.key_d")}}}, body...)
+	body = append(body, a.decideForm(v), a.claimPayments(v), a.evidenceCard(v), a.decisionsCard(v), a.booksTable("books",
+		v.books), v.history)
+	return a.show(web.PageProps{Title: a.t("claim.title", v.Number), Mark: a.claimStatus(v.Claim), Side: a.claimSide(v),
+		Actions: a.claimKeys(v),
+		Lead:    a.t("claim.lead", a.word("kind.", string(v.Kind)), v.Claimed.String(), web.When(a.ctx, v.Filed)),
+		Crumbs:  []web.Link{{Label: a.t("claims.title"), Href: "/claims"}},
+		Help:    []web.Key{{Key: "E", Does: a.t("claim.key_e")}, {Key: "D", Does: a.t("claim.key_d")}}}, body...)
 }
 
 // claimKeys lead to the evidence and to the decision by one key.
 func (a *ask) claimKeys(v claimView) templ.Component {
 	buttons := []templ.Component{web.Button(web.ButtonProps{Label: a.t("evidence.title"), Href: "#evidence", Key: "e", Icon: "file"})}
 	if a.decideForm(v) != nil {
-		buttons = append(buttons, web.Button(web.ButtonProps{Label: a.t("decision.title"), Href: "#form-decide", Key: "d", Icon: "cases", Primary: true}))
+		buttons = append(buttons, web.Button(web.ButtonProps{Label: a.t("decision.title"), Href: "#form-decide", Key: "d",
+			Icon: "cases", Primary: true}))
 	}
 	return web.Group(buttons...)
 }
@@ -244,7 +249,8 @@ func (a *ask) claimLife(v claimView) []web.Step {
 		if k.Due.Before(now) {
 			state = web.StepLate
 		}
-		steps = append(steps, web.Step{Label: a.word("clock.", k.Name), State: state, Promised: k.Due, Owner: a.word("owner.", string(k.Owner))})
+		steps = append(steps, web.Step{Label: a.word("clock.", k.Name), State: state, Promised: k.Due, Owner: a.word("owner.",
+			string(k.Owner))})
 	}
 	return steps
 }
@@ -294,28 +300,33 @@ func (a *ask) claimFacts(v claimView) templ.Component {
 		terms = append(terms, web.Term{Label: a.t("claim.reasons"), Value: web.Text(a.storyWords(strings.Join(v.Reasons, " ")))})
 	}
 	if v.Incident != "" {
-		terms = append(terms, web.Term{Label: a.t("claim.incident"), Value: linkTo("/incidents/"+v.Incident, orRaw(v.IncidentName, []string{v.Incident}))})
+		terms = append(terms, web.Term{Label: a.t("claim.incident"), Value: linkTo("/incidents/"+v.Incident,
+			orRaw(v.IncidentName, []string{v.Incident}))})
 	}
 	terms = append(terms, web.Term{Label: a.t("claim.recovery"), Value: web.Text(a.word("recovery.", string(v.Recovery)))})
 	return a.card("claim.known", web.DefList(terms...))
 }
 
 func (a *ask) claimPayments(v claimView) templ.Component {
-	return web.Table(web.TableProps{ID: "payments", Title: a.t("claim.payments"), Columns: a.paymentColumns(), Rows: a.paymentRows(v.payments),
-		Count: a.t("payments.count", len(v.payments)), Empty: web.EmptyProps{Title: a.t("claim.no_payments"), Text: a.t("claim.no_payments_text")}})
+	return web.Table(web.TableProps{ID: "payments", Title: a.t("claim.payments"), Columns: a.paymentColumns(),
+		Rows:  a.paymentRows(v.payments),
+		Count: a.t("payments.count", len(v.payments)), Empty: web.EmptyProps{Title: a.t("claim.no_payments"),
+			Text: a.t("claim.no_payments_text")}})
 }
 
 func (a *ask) evidenceCard(v claimView) templ.Component {
 	rows := make([]web.Row, len(v.evidence))
 	for i, e := range v.evidence {
-		rows[i] = web.Row{ID: e.ID, Name: e.Name, Cells: []templ.Component{web.Text(clip(e.Name, 60)), web.Text(e.Type), web.Text(web.Count(e.Size)),
+		rows[i] = web.Row{ID: e.ID, Name: e.Name, Cells: []templ.Component{web.Text(clip(e.Name, 60)), web.Text(e.Type),
+			web.Text(web.Count(e.Size)),
 			web.Text(a.word("by.", e.Source)), web.Time(e.At), web.Code(clip(e.SHA256, 12))}}
 		if a.may(access.ActClaimEvidenceRead) {
 			rows[i].Href = "/claims/" + url.PathEscape(v.ID) + "/evidence/" + e.ID
 		}
 	}
 	table := web.Table(web.TableProps{ID: "evidence", Title: a.t("evidence.title"), Rows: rows, Count: a.t("evidence.count", len(rows)),
-		Columns: []web.Column{{Label: a.t("evidence.name")}, {Label: a.t("evidence.type")}, {Label: a.t("evidence.size"), Num: true}, {Label: a.t("evidence.from")},
+		Columns: []web.Column{{Label: a.t("evidence.name")}, {Label: a.t("evidence.type")}, {Label: a.t("evidence.size"),
+			Num: true}, {Label: a.t("evidence.from")},
 			{Label: a.t("when")}, {Label: "SHA-256"}},
 		Empty: web.EmptyProps{Title: a.t("evidence.empty"), Text: a.t("evidence.empty_text")}})
 	if !a.may(access.ActClaimEvidenceAdd) || v.Status == claim.Closed || v.Status == claim.Withdrawn || v.Status == claim.Decided {
@@ -323,7 +334,8 @@ func (a *ask) evidenceCard(v claimView) templ.Component {
 	}
 	return web.Stack(table, details(a.t("evidence.add"), a.form("evidence",
 		web.FormProps{Action: "/claims/" + url.PathEscape(v.ID) + "/evidence", Upload: true, Submit: a.t("evidence.add_submit")},
-		web.FieldProps{Name: "file", Label: a.t("upload.file"), Type: "file", Accept: "image/*,application/pdf,text/plain", Hint: a.t("evidence.hint")})))
+		web.FieldProps{Name: "file", Label: a.t("upload.file"), Type: "file", Accept: "image/*,application/pdf,text/plain",
+			Hint: a.t("evidence.hint")})))
 }
 
 func (a *ask) decisionsCard(v claimView) templ.Component {
@@ -333,7 +345,8 @@ func (a *ask) decisionsCard(v claimView) templ.Component {
 	var parts []templ.Component
 	for _, d := range v.decisions {
 		terms := []web.Term{{Label: a.t("decision.kind"), Value: web.Text(a.word("cdecision.", string(d.Kind)))},
-			{Label: a.t("amount"), Value: someMoney(d.Amount)}, {Label: a.t("decision.by"), Value: web.Text(orRaw(a.names[d.Actor], []string{d.Actor}))},
+			{Label: a.t("amount"), Value: someMoney(d.Amount)}, {Label: a.t("decision.by"), Value: web.Text(orRaw(a.names[d.Actor],
+				[]string{d.Actor}))},
 			{Label: a.t("when"), Value: web.Time(d.At)}}
 		if d.Ground != "" {
 			terms = append(terms, web.Term{Label: a.t("decision.ground"), Value: web.Text(a.storyWords(d.Ground))},
@@ -358,12 +371,14 @@ func (a *ask) claimSide(v claimView) templ.Component {
 	}
 	for _, p := range v.payouts {
 		parts = append(parts, a.card("payout", web.DefList(web.Term{Label: a.t("amount"), Value: web.Money(p.Amount)},
-			web.Term{Label: a.t("payments.state"), Value: a.payoutState(p.State)}, web.Term{Label: a.t("fund"), Value: linkTo(a.fundHref(p.FundID), p.FundID)},
+			web.Term{Label: a.t("payments.state"), Value: a.payoutState(p.State)}, web.Term{Label: a.t("fund"),
+				Value: linkTo(a.fundHref(p.FundID), p.FundID)},
 			web.Term{Label: "ID", Value: web.ID(p.ID)})))
 	}
 	for _, c := range v.certificates {
 		if a.may(access.ActCertificateRead) {
-			parts = append(parts, web.Button(web.ButtonProps{Label: a.t("certificate.open", c.Number), Href: "/certificates/" + c.ID, Icon: "certificate"}))
+			parts = append(parts, web.Button(web.ButtonProps{Label: a.t("certificate.open", c.Number),
+				Href: "/certificates/" + c.ID, Icon: "certificate"}))
 		}
 	}
 	parts = append(parts, a.claimMoves(v)...)
@@ -386,7 +401,8 @@ func (a *ask) claimMoves(v claimView) (out []templ.Component) {
 			continue
 		}
 		name := "move-" + string(m.event)
-		p := web.ConfirmProps{Button: a.t("move." + string(m.event)), Action: "/claims/" + url.PathEscape(v.ID) + "/move", Yes: a.t("move." + string(m.event) + "_yes"),
+		p := web.ConfirmProps{Button: a.t("move." + string(m.event)), Action: "/claims/" + url.PathEscape(v.ID) + "/move",
+			Yes:  a.t("move." + string(m.event) + "_yes"),
 			Says: a.t("move." + string(m.event) + "_says"), Hidden: []web.Hidden{{Name: "event", Value: string(m.event)}}}
 		if m.words {
 			p.Body = fieldsOf([]web.FieldProps{a.field(name, web.FieldProps{Name: "words", Label: a.t("move.words"), Type: "textarea"})})
@@ -416,10 +432,12 @@ func (a *ask) decideForm(v claimView) templ.Component {
 	for _, k := range []claim.DecisionKind{claim.ApproveFull, claim.ApprovePartial, claim.Refuse} {
 		kinds = append(kinds, web.Option{Value: string(k), Label: a.word("cdecision.", string(k))})
 	}
-	return a.card("decision.title", a.form("decide", web.FormProps{Action: "/claims/" + url.PathEscape(v.ID) + "/decide", Submit: a.t("decision.submit")},
+	return a.card("decision.title", a.form("decide", web.FormProps{Action: "/claims/" + url.PathEscape(v.ID) + "/decide",
+		Submit: a.t("decision.submit")},
 		web.FieldProps{Name: "kind", Label: a.t("decision.kind"), Type: "select", Options: kinds},
 		web.FieldProps{Name: "amount", Label: a.t("amount"), Type: "money", Unit: string(money.CNY), Value: amount.Digits()},
-		web.FieldProps{Name: "ground", Label: a.t("decision.ground"), Type: "select", Options: grounds, Optional: true, Hint: a.t("decision.ground_hint")},
+		web.FieldProps{Name: "ground", Label: a.t("decision.ground"), Type: "select", Options: grounds, Optional: true,
+			Hint: a.t("decision.ground_hint")},
 		web.FieldProps{Name: "proofs", Label: a.t("decision.proofs"), Type: "textarea", Optional: true, Hint: a.t("decision.proofs_hint")},
 		web.FieldProps{Name: "words", Label: a.t("decision.words"), Type: "textarea", Optional: true, Hint: a.t("decision.words_hint")}))
 }

@@ -33,8 +33,9 @@ var hashField = regexp.MustCompile(`name="hash" value="([0-9a-f]{64})"`)
 func story(w *world) string {
 	lead, second, funds := w.as(ident.RoleLead), w.as(ident.RoleCompliance), w.as(ident.RoleFund)
 	id := w.ids.New("inc")
-	status, page := lead.post("/incidents/declare", url.Values{"id": {id}, "title": {"3·19 <script>alert(3)</script>"}, "fund_id": {"emergency"},
-		"from": {"2026-05-20"}, "to": {"2026-05-31"}, "deadline": {"2026-06-01T23:59"}})
+	status, page := lead.post("/incidents/declare", url.Values{"id": {id}, "title": {"3·19 <script>alert(3)</script>"},
+		"fund_id": {"emergency"},
+		"from":    {"2026-05-20"}, "to": {"2026-05-31"}, "deadline": {"2026-06-01T23:59"}})
 	lead.ok(status, page, "Declared; the fund is frozen")
 	here := "/incidents/" + id
 	for _, f := range []struct{ kind, name, body, says string }{
@@ -73,16 +74,20 @@ func story(w *world) string {
 
 // resolveDiffering decides the amount where police and records differ.
 func resolveDiffering(w *world, lead *user, id string) {
-	var victim incident.Victim
+	var victim, other incident.Victim
 	must(w.t, w.db.View(context.Background(), func(tx *db.Tx) error {
 		vs, err := w.incident.Victims(tx, id)
 		for _, v := range vs {
-			if v.Verdict == incident.Differs {
+			switch v.Verdict {
+			case incident.Differs:
 				victim = v
+			case incident.Confirmed:
+				other = v
 			}
 		}
 		return err
 	}))
+	redirect(w, lead, "/incidents/"+id+"/victims/"+other.ID)
 	at := "/incidents/" + id + "/victims/" + victim.ID
 	status, page := lead.post(at+"/resolve", url.Values{"amount": {"4,500"}, "why": {""}})
 	if status != http.StatusUnprocessableEntity || !strings.Contains(page, `value="4,500"`) {
@@ -94,6 +99,22 @@ func resolveDiffering(w *world, lead *user, id string) {
 	lead.ok(status, page, "The call is noted.")
 	status, page = lead.post(at+"/reveal", nil)
 	lead.ok(status, page, "17000029901")
+}
+
+// redirect names another account for a victim, first a wrong one.
+func redirect(w *world, lead *user, at string) {
+	form := url.Values{"name": {"宋伟"}, "bank": {"工商银行"}, "account": {"6202 9965 ?"}, "why": {"the card is lost"}}
+	status, page := lead.post(at+"/redirect", form)
+	if status != http.StatusUnprocessableEntity || !strings.Contains(page, `id="f-redirect-account-error"`) ||
+		!strings.Contains(page, "6202 9965 ?") {
+		w.t.Fatalf("a wrong account: status %d\n%s", status, words(page))
+	}
+	form.Set("account", "6202 9965 1900 0655 153")
+	status, page = lead.post(at+"/redirect", form)
+	lead.ok(status, page, "The account is changed.", "****5153")
+	if status, _ = lead.post(at+"/assign", url.Values{"account": {"W9"}}); status != http.StatusConflict {
+		w.t.Errorf("a victim who has an account gets another: status %d", status)
+	}
 }
 
 // settle lets the files go out and answers for the bank.
@@ -122,7 +143,8 @@ func (w *world) settle(funds *user) {
 
 func bankSays(batch string) string {
 	return `<?xml version="1.0" encoding="UTF-8"?><Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"><CstmrPmtStsRpt>` +
-		`<GrpHdr><MsgId>BANK-` + batch[len(batch)-8:] + `</MsgId><CreDtTm>2026-06-01T12:00:00+08:00</CreDtTm></GrpHdr><OrgnlGrpInfAndSts><OrgnlMsgId>` + batch +
+		`<GrpHdr><MsgId>BANK-` + batch[len(batch)-8:] + `</MsgId><CreDtTm>2026-06-01T12:00:00+08:00</CreDtTm></GrpHdr>` +
+		`<OrgnlGrpInfAndSts><OrgnlMsgId>` + batch +
 		`</OrgnlMsgId><OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId><GrpSts>ACSC</GrpSts></OrgnlGrpInfAndSts></CstmrPmtStsRpt></Document>`
 }
 
@@ -165,10 +187,12 @@ func params(w *world, inc string) map[string]string {
 			return err
 		}
 		out["{victim}"], out["{source}"], out["audit"], out["claims"] = vs[0].ID, src[0].ID, recent[0].ID, vs[0].Claim
-		out["certificates"], out["payments"], out["funds"], out["staff"] = certs[0].ID, "pay_theft_0", "emergency", w.staff[ident.RoleAnalyst].ID
+		out["certificates"], out["payments"], out["funds"], out["staff"] = certs[0].ID, "pay_theft_0", "emergency",
+			w.staff[ident.RoleAnalyst].ID
 		return nil
 	}))
-	e, err := w.claim.AddEvidence(context.Background(), w.staff[ident.RoleHandler], claimOfReport(w, inc), "a\"<b>.txt", strings.NewReader("plain words"))
+	e, err := w.claim.AddEvidence(context.Background(), w.staff[ident.RoleHandler], claimOfReport(w, inc), "a\"<b>.txt",
+		strings.NewReader("plain words"))
 	must(w.t, err)
 	out["{file}"], out["claims"] = e.ID, e.Claim
 	return out
@@ -218,6 +242,9 @@ func TestPagesByRole(t *testing.T) {
 	extra := []string{"?tab=sources", "?tab=marks", "?tab=statement", "?tab=history"}
 	for _, role := range staffRoles() {
 		u := w.as(role)
+		if role == ident.RoleAdmin { // the others' streams do not end by themselves; TestBrowser sees one
+			checkPage(t, u, role, "/incidents/"+inc+"/live", http.StatusForbidden)
+		}
 		for _, r := range gets {
 			path := address(strings.TrimPrefix(r.Pattern, "GET "), p)
 			paths := []string{path}
@@ -308,7 +335,8 @@ func TestSignIn(t *testing.T) {
 	if !strings.Contains(page, `value="/payments?device=dev-x"`) {
 		t.Error("the way back is lost")
 	}
-	for _, bad := range []url.Values{{"email": {"lead@example.com"}, "password": {"wrong password 123"}}, {"email": {"nobody@example.com"}, "password": {"x"}}, {}} {
+	for _, bad := range []url.Values{{"email": {"lead@example.com"}, "password": {"wrong password 123"}},
+		{"email": {"nobody@example.com"}, "password": {"x"}}, {}} {
 		if status, page := u.post("/sign-in", bad); status != http.StatusUnauthorized || !strings.Contains(page, "the password is wrong") {
 			t.Errorf("wrong password: %d %s", status, words(page))
 		}
@@ -323,7 +351,8 @@ func TestSignIn(t *testing.T) {
 		}
 		v.post("/sign-in", url.Values{"email": {"lead@example.com"}, "password": {passphrase}, "next": {next}})
 	}
-	status, page = u.post("/sign-in", url.Values{"email": {"lead@example.com"}, "password": {passphrase}, "next": {"/payments?device=dev-x"}})
+	status, page = u.post("/sign-in", url.Values{"email": {"lead@example.com"}, "password": {passphrase},
+		"next": {"/payments?device=dev-x"}})
 	u.ok(status, page, "5 payments shown")
 	w.clock.Advance(16 * time.Minute)
 	status, page = u.get("/payments?lang=en")
@@ -374,13 +403,15 @@ func TestStaffAndKeys(t *testing.T) {
 	w := sqlite(t)
 	boss := w.as(ident.RoleAdmin)
 	id := w.ids.New("stf")
-	status, page := boss.post("/staff/add", url.Values{"id": {id}, "name": {"Neu"}, "email": {"neu@example.com"}, "password": {passphrase}, "role_lead": {"on"}})
+	status, page := boss.post("/staff/add", url.Values{"id": {id}, "name": {"Neu"}, "email": {"neu@example.com"},
+		"password": {passphrase}, "role_lead": {"on"}})
 	boss.ok(status, page, "Neu was added.")
 	status, page = boss.post("/staff/"+id+"/roles", url.Values{"role_fund": {"on"}})
 	boss.ok(status, page, "the person must sign in again")
 	status, page = boss.post("/staff/"+id+"/disable", nil)
 	boss.ok(status, page, "disabled")
-	if status, _ := w.visitor().post("/sign-in", url.Values{"email": {"neu@example.com"}, "password": {passphrase}}); status != http.StatusUnauthorized {
+	if status, _ := w.visitor().post("/sign-in", url.Values{"email": {"neu@example.com"},
+		"password": {passphrase}}); status != http.StatusUnauthorized {
 		t.Errorf("a disabled person signs in: %d", status)
 	}
 	status, page = boss.post("/keys/add", url.Values{"name": {"wallet"}, "role_host": {"on"}})
@@ -438,7 +469,8 @@ func TestPayments(t *testing.T) {
 
 // TestCSV keeps a spreadsheet from running what a cell says.
 func TestCSV(t *testing.T) {
-	for in, want := range map[string]string{"=1+1": "'=1+1", "+86": "'+86", "-1": "'-1", "@x": "'@x", " =x": "' =x", "＝x": "'＝x", "\t=x": "'\t=x",
+	for in, want := range map[string]string{"=1+1": "'=1+1", "+86": "'+86", "-1": "'-1", "@x": "'@x", " =x": "' =x",
+		"＝x": "'＝x", "\t=x": "'\t=x",
 		"W1": "W1", "": "", "宋伟": "宋伟", "12,000.00": "12,000.00"} {
 		if got := console.Harmless(in); got != want {
 			t.Errorf("%q becomes %q, not %q", in, got, want)

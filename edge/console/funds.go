@@ -47,7 +47,8 @@ func (a *ask) funds() error {
 	if a.may(access.ActFundSettle) {
 		body = append(body, a.card("status.title", prose(a.t("status.text")),
 			a.form("status", web.FormProps{Action: "/funds/status", Upload: true, Submit: a.t("status.submit")},
-				web.FieldProps{Name: "file", Label: a.t("upload.file"), Type: "file", Accept: ".xml,application/xml,text/xml", Hint: a.t("status.hint")})))
+				web.FieldProps{Name: "file", Label: a.t("upload.file"), Type: "file", Accept: ".xml,application/xml,text/xml",
+					Hint: a.t("status.hint")})))
 	}
 	return a.show(web.PageProps{Title: a.t("funds.title"), Lead: a.t("funds.lead")}, body...)
 }
@@ -68,7 +69,8 @@ func (a *ask) fundFigures(f fund.Fund, fig fund.Figures) templ.Component {
 		return web.FigureProps{Label: a.t(key), Value: m.Digits(), Unit: string(f.Currency), Note: note}
 	}
 	return figures(one("fund.balance", fig.Balance, a.word("fund.kind_", string(f.Kind))), one("fund.set_aside", fig.Earmarked,
-		a.t("fund.underway", fig.Underway.String())), one("fund.free", fig.Free, a.t("fund.free_note")), one("fund.paid_out", fig.PaidOut, a.t("fund.paid_note")))
+		a.t("fund.underway", fig.Underway.String())), one("fund.free", fig.Free, a.t("fund.free_note")), one("fund.paid_out",
+		fig.PaidOut, a.t("fund.paid_note")))
 }
 
 // frozen says for what alone money may leave the fund.
@@ -135,7 +137,8 @@ func (a *ask) payoutsTable(list []fund.Payout) templ.Component {
 			last = p.Sent
 		}
 		rows[i] = web.Row{ID: p.ID, Cells: []templ.Component{web.ID(p.ID), a.payTo(p.To), web.Money(p.Amount),
-			lines(a.payoutState(p.State), web.Muted(clip(p.Reason, 60))), web.Text(a.word("rail.", p.To.Rail)), web.Time(last), a.claimCell(p.Claim)}}
+			lines(a.payoutState(p.State), web.Muted(clip(p.Reason, 60))), web.Text(a.word("rail.", p.To.Rail)), web.Time(last),
+			a.claimCell(p.Claim)}}
 		if p.State == fund.Unknown || p.State == fund.Rejected || p.State == fund.Returned {
 			rows[i].Meaning = web.Danger
 		}
@@ -180,7 +183,8 @@ func (a *ask) entryColumns() []web.Column {
 func (a *ask) entryRows(list []ledger.Transfer) []web.Row {
 	rows := make([]web.Row, len(list))
 	for i, t := range list {
-		rows[i] = web.Row{ID: t.ID, Cells: []templ.Component{web.TimeShort(t.At), web.Text(a.word("code.", t.Code)), web.Code(shortAccount(t.Debit)),
+		rows[i] = web.Row{ID: t.ID, Cells: []templ.Component{web.TimeShort(t.At), web.Text(a.word("code.", t.Code)),
+			web.Code(shortAccount(t.Debit)),
 			web.Code(shortAccount(t.Credit)), someMoney(t.Amount), web.Text(a.word("entry.kind_", string(t.Kind))),
 			web.Two(orDash(clip(t.Memo, 80)), clip(t.ID, 48))}}
 	}
@@ -267,7 +271,8 @@ func (a *ask) bankStatus() error {
 	if len(rep.Problems) > 0 {
 		a.bad = "status"
 		for _, p := range rep.Problems[:min(20, len(rep.Problems))] {
-			a.errs = append(a.errs, web.FieldError{Field: "status-file", Message: itoa(p.Row) + " " + p.Field + ": " + a.c.words.Explain(a.lang(), p)})
+			a.errs = append(a.errs, web.FieldError{Field: "status-file",
+				Message: itoa(p.Row) + " " + p.Field + ": " + a.c.words.Explain(a.lang(), p)})
 		}
 		a.c.web.Flash(a.w, a.r, web.Waiting, a.t("status.partly", rep.Settled, rep.Rejected, len(rep.Problems)))
 		return a.funds()

@@ -21,7 +21,8 @@ func (a *ask) incidents() error {
 	empty := web.EmptyProps{Title: a.t("incidents.empty"), Text: a.t("incidents.empty_text")}
 	var actions templ.Component
 	if a.may(access.ActIncidentDeclare) {
-		actions = web.Button(web.ButtonProps{Label: a.t("declare.button"), Href: "/incidents/declare", Primary: len(rows) == 0, Icon: "incident"})
+		actions = web.Button(web.ButtonProps{Label: a.t("declare.button"), Href: "/incidents/declare", Primary: len(rows) == 0,
+			Icon: "incident"})
 		empty.Action = web.Link{Label: a.t("declare.button"), Href: "/incidents/declare"}
 	}
 	return a.show(web.PageProps{Title: a.t("incidents.title"), Lead: a.t("incidents.lead"), Actions: actions},
@@ -99,12 +100,14 @@ func (a *ask) declareForm() error {
 			Hint: a.t("declare.deadline_hint")},
 	)
 	return a.show(web.PageProps{Title: a.t("declare.title"), Lead: a.t("declare.lead"),
-		Crumbs: []web.Link{{Label: a.t("incidents.title"), Href: "/incidents"}}}, web.Note(web.Held, a.t("declare.what"), a.t("declare.what_text")), form)
+		Crumbs: []web.Link{{Label: a.t("incidents.title"), Href: "/incidents"}}}, web.Note(web.Held, a.t("declare.what"),
+		a.t("declare.what_text")), form)
 }
 
 func (a *ask) declare() error {
-	in := incident.DeclareIn{ID: a.posted("id"), Title: a.posted("title"), FundID: a.posted("fund_id"), From: a.postedTime("from", time.DateOnly),
-		To: a.postedTime("to", time.DateOnly), Deadline: a.postedTime("deadline", "2006-01-02T15:04")}
+	in := incident.DeclareIn{ID: a.posted("id"), Title: a.posted("title"), FundID: a.posted("fund_id"),
+		From: a.postedTime("from", time.DateOnly),
+		To:   a.postedTime("to", time.DateOnly), Deadline: a.postedTime("deadline", "2006-01-02T15:04")}
 	if !in.To.IsZero() {
 		in.To = in.To.AddDate(0, 0, 1) // the last day is meant whole
 	}

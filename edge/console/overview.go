@@ -239,8 +239,9 @@ func (a *ask) approvalNext(p access.Approval) templ.Component {
 	case p.Act == access.ActIncidentApprove && a.mine(p):
 		return anchor("/incidents/"+p.Object, a.t("approvals.in_room"))
 	case a.mine(p):
-		return web.Confirm(web.ConfirmProps{Button: a.t("approvals.sign"), Yes: a.t("approvals.sign_yes"), Action: "/approvals/" + p.ID + "/sign",
-			Says: a.t("approvals.sign_says", p.Summary, shortHash(p.Hash)), Hidden: []web.Hidden{{Name: "hash", Value: hexHash(p.Hash)}}})
+		return web.Confirm(web.ConfirmProps{Button: a.t("approvals.sign"), Yes: a.t("approvals.sign_yes"),
+			Action: "/approvals/" + p.ID + "/sign",
+			Says:   a.t("approvals.sign_says", p.Summary, shortHash(p.Hash)), Hidden: []web.Hidden{{Name: "hash", Value: hexHash(p.Hash)}}})
 	case p.SignedBy(a.actor.ID) && p.Act != access.ActIncidentApprove:
 		return web.Confirm(web.ConfirmProps{Button: a.t("approvals.withdraw"), Yes: a.t("approvals.withdraw_yes"), Danger: true,
 			Action: "/approvals/" + p.ID + "/withdraw", Says: a.t("approvals.withdraw_says", p.Summary)})

@@ -134,7 +134,8 @@ func (a *ask) side(tx *db.Tx, account string) (s side, err error) {
 
 // life is one line: what happened to the payment, and what is still promised.
 func (a *ask) life(v paymentView) []web.Step {
-	assessed := web.Step{Label: a.t("life.assessed"), State: web.StepDone, Kept: v.Created, Note: a.word("decision.", string(v.Decision.Outcome))}
+	assessed := web.Step{Label: a.t("life.assessed"), State: web.StepDone, Kept: v.Created, Note: a.word("decision.",
+		string(v.Decision.Outcome))}
 	var steps []web.Step
 	switch {
 	case v.Request.Settled: // the judgement came after the fact
@@ -179,7 +180,8 @@ func (a *ask) reasonBars(d risk.Decision) web.BarsProps {
 		b.Reasons = append(b.Reasons, web.Reason{Label: a.either(r.ZH, r.EN), Note: r.Code, Weight: int64(r.Weight)})
 	}
 	for _, r := range d.Shadow {
-		b.Reasons = append(b.Reasons, web.Reason{Label: a.either(r.ZH, r.EN), Note: a.t("payment.on_trial", r.Code), Text: a.t("payment.not_counted")})
+		b.Reasons = append(b.Reasons, web.Reason{Label: a.either(r.ZH, r.EN), Note: a.t("payment.on_trial", r.Code),
+			Text: a.t("payment.not_counted")})
 	}
 	return b
 }
@@ -346,9 +348,11 @@ func (a *ask) paymentActions(p payment.Payment) templ.Component {
 	action := "/payments/" + url.PathEscape(p.ID) + "/decide"
 	return web.Group(
 		web.Confirm(web.ConfirmProps{Button: a.t("payment.release"), Yes: a.t("payment.release_yes", p.Amount.String()), Action: action,
-			Says: a.t("payment.release_says", p.Amount.String(), p.Payer, p.Payee), Hidden: []web.Hidden{{Name: "event", Value: string(payment.Release)}}}),
+			Says: a.t("payment.release_says", p.Amount.String(), p.Payer, p.Payee), Hidden: []web.Hidden{{Name: "event",
+				Value: string(payment.Release)}}}),
 		web.Confirm(web.ConfirmProps{Button: a.t("payment.refuse"), Yes: a.t("payment.refuse_yes"), Action: action, Danger: true,
-			Says: a.t("payment.refuse_says", p.Amount.String(), p.Payer, p.Payee), Hidden: []web.Hidden{{Name: "event", Value: string(payment.Refuse)}}}),
+			Says: a.t("payment.refuse_says", p.Amount.String(), p.Payer, p.Payee), Hidden: []web.Hidden{{Name: "event",
+				Value: string(payment.Refuse)}}}),
 	)
 }
 

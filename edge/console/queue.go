@@ -33,8 +33,9 @@ func (a *ask) queue() error {
 	}
 	return a.show(web.PageProps{Title: a.t("queue.title"), Lead: a.t("queue.lead")}, a.deadTable(dead),
 		web.Table(web.TableProps{ID: "counts", Title: a.t("queue.counts"), Rows: rows, Count: a.t("queue.kinds", len(rows)),
-			Columns: []web.Column{{Label: a.t("queue.kind")}, {Label: a.t("payments.state")}, {Label: a.t("queue.jobs"), Num: true}, {Label: a.t("queue.oldest")}},
-			Empty:   web.EmptyProps{Title: a.t("queue.empty"), Text: a.t("queue.empty_text")}}))
+			Columns: []web.Column{{Label: a.t("queue.kind")}, {Label: a.t("payments.state")}, {Label: a.t("queue.jobs"),
+				Num: true}, {Label: a.t("queue.oldest")}},
+			Empty: web.EmptyProps{Title: a.t("queue.empty"), Text: a.t("queue.empty_text")}}))
 }
 
 func (a *ask) jobState(s queue.State) templ.Component {
@@ -47,7 +48,8 @@ func (a *ask) deadTable(dead []queue.Entry) templ.Component {
 	for i, e := range dead {
 		var again templ.Component = web.Muted("—")
 		if a.may(access.ActQueueRequeue) {
-			again = web.Confirm(web.ConfirmProps{Button: a.t("queue.requeue"), Action: "/queue/" + e.ID + "/requeue", Yes: a.t("queue.requeue_yes"),
+			again = web.Confirm(web.ConfirmProps{Button: a.t("queue.requeue"), Action: "/queue/" + e.ID + "/requeue",
+				Yes:  a.t("queue.requeue_yes"),
 				Says: a.t("queue.requeue_says", e.Kind, e.Key)})
 		}
 		rows[i] = web.Row{ID: e.ID, Name: e.Kind, Meaning: web.Danger, Cells: []templ.Component{web.Two(e.Kind, clip(e.Key, 60)),

@@ -150,7 +150,8 @@ func (a *ask) boardPart(b incident.Board) templ.Component {
 	}
 	parts := []templ.Component{web.Figure(left), web.Funnel(f)}
 	if ordered := step(b, "approved"); ordered.People > 0 {
-		parts = append(parts, web.Progress(web.ProgressProps{Label: a.t("board.paying"), Done: int64(step(b, "paid").People), Total: int64(ordered.People)}))
+		parts = append(parts, web.Progress(web.ProgressProps{Label: a.t("board.paying"), Done: int64(step(b, "paid").People),
+			Total: int64(ordered.People)}))
 	}
 	if b.Unknown > 0 {
 		parts = append(parts, web.Note(web.Danger, "", a.t("alarm.payouts_unknown", web.Count(b.Unknown))))
@@ -180,8 +181,9 @@ func (a *ask) minutes(n int64) string {
 
 // roomSide is what can be done, and by when.
 func (a *ask) roomSide(v roomView) templ.Component {
-	parts := []templ.Component{web.Clock(web.ClockProps{Label: a.t("room.pay_all"), Due: v.Deadline, Owner: a.t("room.owner_" + string(v.Status)),
-		Done: v.Status == incident.Paid || v.Status == incident.Closed})}
+	parts := []templ.Component{web.Clock(web.ClockProps{Label: a.t("room.pay_all"), Due: v.Deadline,
+		Owner: a.t("room.owner_" + string(v.Status)),
+		Done:  v.Status == incident.Paid || v.Status == incident.Closed})}
 	parts = append(parts, a.roomActs(v)...)
 	calls := v.board.Called
 	parts = append(parts,
@@ -211,7 +213,8 @@ func (a *ask) roomActs(v roomView) (out []templ.Component) {
 		out = append(out, post(here+"/gather", web.ButtonProps{Label: a.t("room.gather"), Icon: "search"}))
 	}
 	if can(incident.Reconcile, access.ActIncidentReconcile) {
-		out = append(out, post(here+"/reconcile", web.ButtonProps{Label: a.t("room.reconcile"), Icon: "cases", Primary: v.Status == incident.Gathering}))
+		out = append(out, post(here+"/reconcile", web.ButtonProps{Label: a.t("room.reconcile"), Icon: "cases",
+			Primary: v.Status == incident.Gathering}))
 	}
 	if can(incident.Propose, access.ActIncidentPropose) {
 		out = append(out, a.proposeAct(v))
@@ -222,13 +225,14 @@ func (a *ask) roomActs(v roomView) (out []templ.Component) {
 	if can(incident.Pay, access.ActIncidentPay) {
 		unordered := 0
 		for _, x := range v.victims {
-			if x.Verdict.Payable() && x.Payout == "" {
+			if x.Approval != "" && x.Payout == "" {
 				unordered++
 			}
 		}
 		if unordered > 0 {
 			out = append(out, web.Confirm(web.ConfirmProps{Button: a.t("room.pay"), Primary: true, Action: here + "/pay",
-				Says: a.t("room.pay_says", web.Count(unordered), a.either(v.fund.NameZH, v.fund.NameEN)), Yes: a.t("room.pay_yes", web.Count(unordered))}))
+				Says: a.t("room.pay_says", web.Count(unordered), a.either(v.fund.NameZH, v.fund.NameEN)), Yes: a.t("room.pay_yes",
+					web.Count(unordered))}))
 		}
 	}
 	if can(incident.Close, access.ActIncidentClose) {
@@ -244,6 +248,9 @@ func (a *ask) roomActs(v roomView) (out []templ.Component) {
 func (a *ask) proposeAct(v roomView) templ.Component {
 	if v.batchErr != nil {
 		return web.Note(web.Danger, a.t("room.cannot_propose"), a.c.words.Explain(a.lang(), v.batchErr))
+	}
+	if len(v.batch.Victims) == 0 && v.Status != incident.Reconciled {
+		return nil // further people may come later
 	}
 	if len(v.batch.Victims) == 0 {
 		return web.Note(web.Waiting, "", a.t("room.nobody_to_pay"))
@@ -437,7 +444,8 @@ func (a *ask) statementPart(v roomView) []templ.Component {
 			web.Term{Label: a.t("statement.fund_left"), Value: web.Money(f.FundLeft)},
 			web.Term{Label: a.t("statement.as_of"), Value: web.Time(f.AsOf)},
 		), web.Muted(a.t("statement.books")))))
-	if now, err := incident.Tell(v.Incident, v.victims); err == nil && (now.Paid != f.Paid || now.Victims != f.Victims || now.PaidAmount != f.PaidAmount) {
+	if now, err := incident.Tell(v.Incident, v.victims); err == nil && (now.Paid != f.Paid || now.Victims != f.Victims ||
+		now.PaidAmount != f.PaidAmount) {
 		parts = append(parts, web.Note(web.Waiting, a.t("statement.old"), a.t("statement.old_text", now.Paid, now.PaidAmount.String())))
 	}
 	return parts
@@ -459,7 +467,8 @@ type paragraph struct {
 
 // markdownBlocks reads what notice writes: headings and paragraphs, escaped.
 func markdownBlocks(text string) (out []paragraph) {
-	unescape := strings.NewReplacer(`\\`, `\`, `\*`, "*", `\_`, "_", "\\`", "`", `\[`, "[", `\]`, "]", "&lt;", "<", "&gt;", ">", `\#`, "#", `\|`, "|")
+	unescape := strings.NewReplacer(`\\`, `\`, `\*`, "*", `\_`, "_", "\\`", "`", `\[`, "[", `\]`, "]", "&lt;", "<", "&gt;",
+		">", `\#`, "#", `\|`, "|")
 	for _, line := range strings.Split(text, "\n") {
 		rest := strings.TrimLeft(line, "#")
 		if p := strings.TrimSpace(rest); p != "" {

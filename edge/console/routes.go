@@ -1,6 +1,8 @@
 package console
 
 import (
+	"slices"
+
 	"surety/platform/access"
 )
 
@@ -14,11 +16,12 @@ type route struct {
 
 // routes is the one table of the console. The act decides what the navigation
 // shows; the services check it again.
-func routes() []route {
+func routes() []route { return slices.Concat(work(), house(), door()) }
+
+// work is the routes of payments, incidents, claims and funds.
+func work() []route {
 	return []route{
 		{"GET /{$}", access.ActOverviewRead, (*ask).overview},
-		{"GET /me", "", (*ask).me},
-		{"POST /me/password", access.ActStaffPassword, (*ask).password},
 
 		{"GET /payments", access.ActPaymentList, (*ask).payments},
 		{"GET /payments.csv", access.ActPaymentList, (*ask).paymentsCSV},
@@ -47,6 +50,8 @@ func routes() []route {
 		{"POST /incidents/{id}/victims/{victim}/reveal", access.ActPartyRead, (*ask).victimReveal},
 		{"POST /incidents/{id}/victims/{victim}/call", access.ActIncidentCall, (*ask).call},
 		{"POST /incidents/{id}/victims/{victim}/resolve", access.ActIncidentReconcile, (*ask).resolve},
+		{"POST /incidents/{id}/victims/{victim}/assign", access.ActIncidentReconcile, (*ask).assign},
+		{"POST /incidents/{id}/victims/{victim}/redirect", access.ActIncidentReconcile, (*ask).redirect},
 		{"POST /incidents/{id}/victims/{victim}/refuse", access.ActIncidentReconcile, (*ask).refuseVictim},
 
 		{"GET /claims", access.ActClaimList, (*ask).claims},
@@ -62,7 +67,14 @@ func routes() []route {
 		{"GET /funds/{id}", access.ActFundRead, (*ask).fund},
 		{"POST /funds/{id}/deposit", access.ActFundDeposit, (*ask).deposit},
 		{"POST /funds/status", access.ActFundSettle, (*ask).bankStatus},
+	}
+}
 
+// house is the routes of those who look after the house itself.
+func house() []route {
+	return []route{
+		{"GET /me", "", (*ask).me},
+		{"POST /me/password", access.ActStaffPassword, (*ask).password},
 		{"GET /approvals", access.ActApprovalRead, (*ask).approvals},
 		{"POST /approvals/{id}/sign", access.ActApprovalSign, (*ask).sign},
 		{"POST /approvals/{id}/withdraw", access.ActApprovalWithdraw, (*ask).withdraw},
@@ -80,7 +92,12 @@ func routes() []route {
 		{"POST /staff/{id}/{what}", access.ActStaffManage, (*ask).staffChange},
 		{"POST /keys/add", access.ActKeyManage, (*ask).keyAdd},
 		{"POST /keys/{id}/revoke", access.ActKeyManage, (*ask).keyRevoke},
+	}
+}
 
+// door is the way in and out.
+func door() []route {
+	return []route{
 		{"GET /sign-in", public, (*ask).signInPage},
 		{"POST /sign-in", public, (*ask).signIn},
 		{"POST /sign-out", public, (*ask).signOut},

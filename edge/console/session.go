@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"surety/edge/web"
 	"surety/kernel/ident"
 )
@@ -79,7 +81,7 @@ func (a *ask) signOut() error {
 
 // me is what a member of staff sees of themselves.
 func (a *ask) me() error {
-	body := []templComponent{a.card("me.who", web.DefList(
+	body := []templ.Component{a.card("me.who", web.DefList(
 		web.Term{Label: a.t("staff.name"), Value: web.Text(a.actor.Name)},
 		web.Term{Label: a.t("staff.roles"), Value: web.Text(a.rolesText(a.actor.Roles))},
 		web.Term{Label: "ID", Value: web.ID(a.actor.ID)},

@@ -1,8 +1,6 @@
 package console
 
 import (
-	"context"
-	"encoding/json"
 	"io/fs"
 	"strings"
 	"unicode"
@@ -15,9 +13,6 @@ import (
 	"surety/platform/audit"
 	"surety/platform/db"
 )
-
-// templComponent is templ's own, under a name short enough for tables.
-type templComponent = templ.Component
 
 func catalogue() (*web.Catalogue, error) {
 	sub, err := fs.Sub(files, "catalogue")
@@ -173,19 +168,6 @@ func maskName(name string) string {
 	return strings.Join(words, " ")
 }
 
-// pretty is JSON as a person reads it; what is no JSON is shown as it is.
-func pretty(raw []byte) string {
-	var v any
-	if json.Unmarshal(raw, &v) != nil {
-		return string(raw)
-	}
-	out, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return string(raw)
-	}
-	return string(out)
-}
-
 // clip cuts a text for a cell.
 func clip(s string, n int) string {
 	rs := []rune(strings.Map(func(r rune) rune {
@@ -199,6 +181,3 @@ func clip(s string, n int) string {
 	}
 	return string(rs[:n]) + "…"
 }
-
-// live renders a component for an event stream.
-type live = func(ctx context.Context) (templ.Component, error)

@@ -91,14 +91,16 @@ func sourceRows(kind string, kept []incident.KeptRow) (out []sourceRow, err erro
 			if err := json.Unmarshal(k.JSON, &r); err != nil {
 				return nil, err
 			}
-			out = append(out, sourceRow{r.Line, r.Kind, orRaw(r.Read.ID, r.Raw), r.Read.Account, r.Read.Claimed, r.Mended, r.Notes, r.Refused, r.SameAs})
+			out = append(out, sourceRow{r.Line, r.Kind, orRaw(r.Read.ID, r.Raw), r.Read.Account, r.Read.Claimed, r.Mended, r.Notes,
+				r.Refused, r.SameAs})
 			continue
 		}
 		var r authority.Row
 		if err := json.Unmarshal(k.JSON, &r); err != nil {
 			return nil, err
 		}
-		out = append(out, sourceRow{r.Line, r.Kind, orRaw(r.Read.Name, r.Raw), r.Read.Account, r.Read.Amount, r.Mended, r.Notes, r.Refused, r.SameAs})
+		out = append(out, sourceRow{r.Line, r.Kind, orRaw(r.Read.Name, r.Raw), r.Read.Account, r.Read.Amount, r.Mended, r.Notes,
+			r.Refused, r.SameAs})
 	}
 	return out, nil
 }
@@ -113,7 +115,8 @@ func orRaw(read string, raw []string) string {
 
 func (a *ask) sourceTable(rows []sourceRow, export string) templ.Component {
 	kinds := []web.Option{{Value: "", Label: a.t("all")}, {Value: "touched", Label: a.t("row.touched")}}
-	for _, k := range []authority.Kind{authority.RowVictim, authority.RowRefused, authority.RowDuplicate, authority.RowTotal, authority.RowTitle,
+	for _, k := range []authority.Kind{authority.RowVictim, authority.RowRefused, authority.RowDuplicate, authority.RowTotal,
+		authority.RowTitle,
 		authority.RowHeader, authority.RowFooter, authority.RowBlank} {
 		kinds = append(kinds, web.Option{Value: string(k), Label: a.word("row.", string(k))})
 	}
@@ -130,7 +133,8 @@ func (a *ask) sourceTable(rows []sourceRow, export string) templ.Component {
 	for i, r := range shown {
 		cells[i] = a.sourceCells(r)
 	}
-	return web.Table(web.TableProps{ID: "rows", Title: a.t("source.rows_title"), Rows: cells, Count: a.t("source.rows", web.Count(len(rows))), Export: export,
+	return web.Table(web.TableProps{ID: "rows", Title: a.t("source.rows_title"), Rows: cells, Count: a.t("source.rows",
+		web.Count(len(rows))), Export: export,
 		Columns: []web.Column{{Label: a.t("source.line"), Num: true}, {Label: a.t("source.kind")}, {Label: a.t("source.what")},
 			{Label: a.t("victim.account")}, {Label: a.t("amount"), Num: true}, {Label: a.t("source.done"), Wide: true}},
 		Filter: []web.FieldProps{{Name: "kind", Label: a.t("source.kind"), Type: "select", Value: want, Options: kinds}},
@@ -142,18 +146,21 @@ func (a *ask) sourceCells(r sourceRow) web.Row {
 	lang := string(a.lang())
 	var done []templ.Component
 	for _, m := range r.mended {
-		done = append(done, web.Text(a.t("source.mended", a.word("field.", string(m.Field)), clip(m.From, 40), clip(m.To, 40), m.Why.Text(lang))))
+		done = append(done, web.Text(a.t("source.mended", a.word("field.", string(m.Field)), clip(m.From, 40), clip(m.To, 40),
+			m.Why.Text(lang))))
 	}
 	for _, n := range r.notes {
 		done = append(done, web.Group(web.Badge(web.Waiting, a.t("source.note")), web.Text(n.Why.Text(lang)+value(n.Value))))
 	}
 	for _, n := range r.refused {
-		done = append(done, web.Group(web.Badge(web.Danger, a.t("row.refused")), web.Text(a.word("field.", string(n.Field))+": "+n.Why.Text(lang)+value(n.Value))))
+		done = append(done, web.Group(web.Badge(web.Danger, a.t("row.refused")), web.Text(a.word("field.",
+			string(n.Field))+": "+n.Why.Text(lang)+value(n.Value))))
 	}
 	if r.same > 0 {
 		done = append(done, web.Text(a.t("source.same_as", r.same)))
 	}
-	row := web.Row{ID: "line-" + strconv.Itoa(r.line), Cells: []templ.Component{web.Text(strconv.Itoa(r.line)), web.Text(a.word("row.", string(r.kind))),
+	row := web.Row{ID: "line-" + strconv.Itoa(r.line), Cells: []templ.Component{web.Text(strconv.Itoa(r.line)),
+		web.Text(a.word("row.", string(r.kind))),
 		web.Text(r.what), web.Code(orDash(r.account)), someMoney(r.amount), lines(done...)}}
 	switch {
 	case len(r.refused) > 0:

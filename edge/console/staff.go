@@ -58,7 +58,8 @@ func (a *ask) staffTable(people []access.Staff) templ.Component {
 			web.Date(p.Added), a.staffActs(p)}}
 	}
 	return web.Table(web.TableProps{ID: "staff", Title: a.t("staff.people"), Rows: rows, Count: a.t("staff.count", len(rows)),
-		Columns: []web.Column{{Label: a.t("staff.name")}, {Label: a.t("staff.roles"), Wide: true}, {Label: a.t("payments.state")}, {Label: a.t("staff.added")},
+		Columns: []web.Column{{Label: a.t("staff.name")}, {Label: a.t("staff.roles"), Wide: true},
+			{Label: a.t("payments.state")}, {Label: a.t("staff.added")},
 			{Label: a.t("staff.acts")}}})
 }
 
@@ -74,8 +75,9 @@ func (a *ask) staffActs(p access.Staff) templ.Component {
 		acts = append(acts, web.Confirm(web.ConfirmProps{Button: a.t("staff.enable"), Action: "/staff/" + p.ID + "/enable",
 			Says: a.t("staff.enable_says", p.Name), Yes: a.t("staff.enable_yes", p.Name)}))
 	}
-	acts = append(acts, web.Confirm(web.ConfirmProps{Button: a.t("staff.change"), Action: "/staff/" + p.ID + "/roles", Says: a.t("staff.roles_says", p.Name),
-		Yes: a.t("staff.roles_yes"), Body: fieldsOf(a.roleBoxes("roles-"+p.ID, staffRoles(), p.Roles))}))
+	acts = append(acts, web.Confirm(web.ConfirmProps{Button: a.t("staff.change"), Action: "/staff/" + p.ID + "/roles",
+		Says: a.t("staff.roles_says", p.Name),
+		Yes:  a.t("staff.roles_yes"), Body: fieldsOf(a.roleBoxes("roles-"+p.ID, staffRoles(), p.Roles))}))
 	return web.Group(acts...)
 }
 
@@ -112,7 +114,8 @@ func (a *ask) addStaffForm() templ.Component {
 		{Name: "email", Label: a.t("signin.email"), Type: "email", Autocomplete: "off"},
 		{Name: "password", Label: a.t("staff.first_password"), Type: "password", Hint: a.t("me.fresh_hint"), Autocomplete: "new-password"},
 	}
-	return a.card("staff.add", a.form("staff", web.FormProps{Action: "/staff/add", Submit: a.t("staff.add_submit"), Hidden: []web.Hidden{{Name: "id", Value: id}}},
+	return a.card("staff.add", a.form("staff", web.FormProps{Action: "/staff/add", Submit: a.t("staff.add_submit"),
+		Hidden: []web.Hidden{{Name: "id", Value: id}}},
 		append(fields, a.roleBoxes("staff", staffRoles(), nil)...)...))
 }
 
@@ -140,7 +143,8 @@ func (a *ask) keysTable(keys []access.Key, people []access.Staff) templ.Componen
 			web.Two(orRaw(names[k.MadeBy], []string{k.MadeBy}), web.OnDay(a.ctx, k.Made)), act}}
 	}
 	return web.Table(web.TableProps{ID: "api-keys", Title: a.t("key.title"), Rows: rows, Count: a.t("key.count", len(rows)),
-		Columns: []web.Column{{Label: a.t("key.name")}, {Label: a.t("staff.roles"), Wide: true}, {Label: a.t("payments.state")}, {Label: a.t("key.made")},
+		Columns: []web.Column{{Label: a.t("key.name")}, {Label: a.t("staff.roles"), Wide: true}, {Label: a.t("payments.state")},
+			{Label: a.t("key.made")},
 			{Label: a.t("staff.acts")}},
 		Empty: web.EmptyProps{Title: a.t("key.empty"), Text: a.t("key.empty_text")}})
 }

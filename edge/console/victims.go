@@ -95,13 +95,13 @@ func (a *ask) victimsTable(v roomView) templ.Component {
 	}
 	var foot []templ.Component
 	if len(rows) > 0 {
-		foot = []templ.Component{web.Text(web.Say(a.ctx, "table.total")), nil, nil, nil, web.Money(total), nil}
+		foot = []templ.Component{web.Text(web.Say(a.ctx, "table.total")), nil, nil, nil, web.Money(total)}
 	}
 	return web.Table(web.TableProps{ID: "victims", Title: a.t("room.victims"), Rows: rows, Foot: foot, Sorted: "verdict",
 		Count: a.t("victims.count", len(list)), Empty: empty, Export: "/incidents/" + v.ID + "/victims.csv",
 		Columns: []web.Column{{Label: a.t("victim.name"), Sort: "name"}, {Label: a.t("victim.verdict"), Sort: "verdict"},
 			{Label: a.t("victim.police"), Num: true, Sort: "police"}, {Label: a.t("victim.records"), Num: true},
-			{Label: a.t("victim.amount"), Num: true, Sort: "amount"}, {Label: a.t("victim.payout_call")}},
+			{Label: a.t("victim.amount"), Num: true, Sort: "amount"}},
 		Filter: []web.FieldProps{
 			{Name: "q", Label: a.t("victims.search"), Type: "search", Value: a.query("q")},
 			{Name: "verdict", Label: a.t("victim.verdict"), Type: "select", Value: a.query("verdict"), Options: verdicts},
@@ -114,7 +114,7 @@ func (a *ask) victimRow(v roomView, x incident.Victim) web.Row {
 	row := web.Row{ID: x.ID, Name: x.Name, Href: href, Cells: []templ.Component{
 		web.Two(x.Name, orDash(x.Account)),
 		lines(web.Badge(verdictMeaning(x.Verdict), a.word("verdict.", string(x.Verdict))), web.Muted(a.reasons(x))),
-		someMoney(x.Police), a.saidBeside(x), someMoney(x.Amount), lines(a.payoutOf(x), a.callCell(href, x)),
+		someMoney(x.Police), a.saidBeside(x), lines(someMoney(x.Amount), a.payoutOf(x), a.callCell(href, x)),
 	}}
 	if m := verdictMeaning(x.Verdict); m != web.Good {
 		row.Meaning = m
@@ -158,13 +158,14 @@ func someMoney(m money.Amount) templ.Component {
 
 func (a *ask) payoutOf(x incident.Victim) templ.Component {
 	if x.Payout == "" {
-		return web.Muted("—")
+		return nil
 	}
 	return a.payoutState(x.State)
 }
 
 func (a *ask) payoutState(s fund.PayoutState) templ.Component {
-	m := map[fund.PayoutState]web.Meaning{fund.Settled: web.Good, fund.Rejected: web.Danger, fund.Returned: web.Danger, fund.Unknown: web.Danger,
+	m := map[fund.PayoutState]web.Meaning{fund.Settled: web.Good, fund.Rejected: web.Danger, fund.Returned: web.Danger,
+		fund.Unknown: web.Danger,
 		fund.Sending: web.Waiting, fund.Sent: web.Waiting, fund.Approved: web.Waiting}[s]
 	return web.Badge(m, a.word("payout.", string(s)))
 }
@@ -243,11 +244,12 @@ func (a *ask) victimPage(revealed *party.Party) error {
 		return err
 	}
 	body := []templ.Component{columns(a.victimSays(x), a.victimPays(x), a.victimPhone(v, x, revealed))}
-	if x.Verdict != incident.Unchecked && x.Payout == "" && v.Status != incident.Closed && a.may(access.ActIncidentReconcile) {
-		body = append(body, a.victimDecides(v, x))
+	if v.Status != incident.Closed && a.may(access.ActIncidentReconcile) {
+		body = append(body, columns(a.victimDecides(v, x)...))
 	}
 	body = append(body, history)
-	return a.show(web.PageProps{Title: x.Name, Mark: web.Badge(verdictMeaning(x.Verdict), a.word("verdict.", string(x.Verdict))), Lead: a.reasons(x),
+	return a.show(web.PageProps{Title: x.Name, Mark: web.Badge(verdictMeaning(x.Verdict), a.word("verdict.",
+		string(x.Verdict))), Lead: a.reasons(x),
 		Crumbs: []web.Link{{Label: a.t("incidents.title"), Href: "/incidents"}, {Label: v.Title, Href: "/incidents/" + v.ID}}}, body...)
 }
 
@@ -296,7 +298,8 @@ func (a *ask) victimPhone(v roomView, x incident.Victim, revealed *party.Party) 
 		parts = append(parts, web.DefList(web.Term{Label: a.t("victim.name"), Value: web.Text(revealed.Name)},
 			web.Term{Label: a.t("phone"), Value: web.Strong(orDash(revealed.Phone))}))
 	case x.Party != "" && a.may(access.ActPartyRead):
-		parts = append(parts, post("/incidents/"+v.ID+"/victims/"+x.ID+"/reveal", web.ButtonProps{Label: a.t("victim.reveal"), Icon: "person", Key: "n"}))
+		parts = append(parts, post("/incidents/"+v.ID+"/victims/"+x.ID+"/reveal", web.ButtonProps{Label: a.t("victim.reveal"),
+			Icon: "person", Key: "n"}))
 	}
 	if x.Called != incident.NotCalled {
 		parts = append(parts, web.DefList(web.Term{Label: a.t("call.last"), Value: web.Text(a.word("call.", string(x.Called)))},
@@ -307,42 +310,74 @@ func (a *ask) victimPhone(v roomView, x incident.Victim, revealed *party.Party) 
 		for _, o := range incident.CallOutcomes() {
 			options = append(options, web.Option{Value: string(o), Label: a.word("call.", string(o))})
 		}
-		parts = append(parts, a.form("call", web.FormProps{Action: "/incidents/" + v.ID + "/victims/" + x.ID + "/call", Submit: a.t("call.save")},
+		parts = append(parts, a.form("call", web.FormProps{Action: "/incidents/" + v.ID + "/victims/" + x.ID + "/call",
+			Submit: a.t("call.save")},
 			web.FieldProps{Name: "outcome", Label: a.t("call.outcome"), Type: "select", Options: options},
 			web.FieldProps{Name: "words", Label: a.t("call.words"), Type: "textarea", Optional: true}))
 	}
 	return a.card("call.title", parts...)
 }
 
-// victimDecides is where a person settles what the check could not.
-func (a *ask) victimDecides(v roomView, x incident.Victim) templ.Component {
+// victimDecides is where a person settles what the check could not: who it is, how
+// much, to which account, or that there was no loss.
+func (a *ask) victimDecides(v roomView, x incident.Victim) (out []templ.Component) {
 	here := "/incidents/" + v.ID + "/victims/" + x.ID
+	failed := x.State == fund.Rejected || x.State == fund.Returned
+	if x.Party == "" {
+		return []templ.Component{a.card("assign.title", prose(a.t("assign.text")),
+			a.form("assign", web.FormProps{Action: here + "/assign", Submit: a.t("assign.submit")},
+				web.FieldProps{Name: "account", Label: a.t("victim.account")}))}
+	}
+	if x.Approval == "" && x.Payout == "" && x.Verdict != incident.Unchecked {
+		out = append(out, a.resolveForm(here, x))
+	}
+	if x.Verdict.Payable() && (x.Payout == "" || failed) {
+		out = append(out, a.card("redirect.title", prose(a.t("redirect.text")),
+			a.form("redirect", web.FormProps{Action: here + "/redirect", Submit: a.t("redirect.submit")},
+				append(a.payToFields(false), web.FieldProps{Name: "why", Label: a.t("resolve.why"), Type: "textarea"})...)))
+	}
+	if x.Verdict == incident.False {
+		out = append(out, a.card("refusal.title", prose(a.t("refusal.text")),
+			a.form("refuse", web.FormProps{Action: here + "/refuse", Submit: a.t("refusal.submit"), Danger: true},
+				web.FieldProps{Name: "words", Label: a.t("refusal.words"), Type: "textarea"})))
+	}
+	return out
+}
+
+func (a *ask) resolveForm(here string, x incident.Victim) templ.Component {
 	amount := x.Amount
 	if amount.Minor == 0 {
 		amount = x.Police
 	}
-	value := ""
+	f := web.FieldProps{Name: "amount", Label: a.t("victim.amount"), Type: "money", Unit: string(money.CNY)}
 	if amount.Minor > 0 {
-		value = amount.Digits()
+		f.Value = amount.Digits()
 	}
-	parts := []templ.Component{a.card("resolve.title", prose(a.t("resolve.text")),
+	fields := append([]web.FieldProps{f}, a.payToFields(true)...)
+	return a.card("resolve.title", prose(a.t("resolve.text")),
 		a.form("resolve", web.FormProps{Action: here + "/resolve", Submit: a.t("resolve.submit")},
-			web.FieldProps{Name: "amount", Label: a.t("victim.amount"), Type: "money", Unit: string(money.CNY), Value: value},
-			web.FieldProps{Name: "name", Label: a.t("payto.name"), Optional: true, Hint: a.t("resolve.payto_hint")},
-			web.FieldProps{Name: "bank", Label: a.t("payto.bank"), Optional: true},
-			web.FieldProps{Name: "account", Label: a.t("payto.account"), Optional: true},
-			web.FieldProps{Name: "why", Label: a.t("resolve.why"), Type: "textarea"}))}
-	if x.Verdict == incident.False {
-		parts = append(parts, a.card("refusal.title", prose(a.t("refusal.text")),
-			a.form("refuse", web.FormProps{Action: here + "/refuse", Submit: a.t("refusal.submit"), Danger: true},
-				web.FieldProps{Name: "words", Label: a.t("refusal.words"), Type: "textarea"})))
+			append(fields, web.FieldProps{Name: "why", Label: a.t("resolve.why"), Type: "textarea"})...))
+}
+
+func (a *ask) payToFields(optional bool) []web.FieldProps {
+	fields := []web.FieldProps{{Name: "name", Label: a.t("payto.name"), Optional: optional}, {Name: "bank",
+		Label: a.t("payto.bank"), Optional: optional},
+		{Name: "account", Label: a.t("payto.account"), Optional: optional}}
+	if optional {
+		fields[0].Hint = a.t("resolve.payto_hint")
 	}
-	return columns(parts...)
+	return fields
+}
+
+// postedPayTo is the account of a form; people write numbers in groups.
+func (a *ask) postedPayTo() fund.PayTo {
+	account := strings.Join(strings.Fields(a.posted("account")), "")
+	return fund.PayTo{Name: a.posted("name"), Bank: a.posted("bank"), Account: account, Rail: fund.RailBank}
 }
 
 func (a *ask) onVictim(form, key string, do func(victim ident.ID) error) error {
 	if err := do(a.path("victim")); err != nil {
-		return a.again(form, err, (*ask).victim)
+		return a.again(form, plainField(err, "pay_to."), (*ask).victim)
 	}
 	return a.done("/incidents/"+a.path("id")+"/victims/"+a.path("victim"), key)
 }
@@ -361,12 +396,28 @@ func (a *ask) resolve() error {
 		}
 		to := fund.PayTo{}
 		if a.posted("account") != "" {
-			to = fund.PayTo{Name: a.posted("name"), Bank: a.posted("bank"), Account: strings.ReplaceAll(a.posted("account"), " ", ""), Rail: fund.RailBank}
-			if err := to.Check(); err != nil {
-				return plainField(err, "pay_to.")
-			}
+			to = a.postedPayTo()
 		}
 		return a.c.cfg.Incident.Resolve(a.ctx, a.actor, id, amount, to, a.posted("why"))
+	})
+}
+
+// assign names the account of a victim whom the match has not found. What there is
+// no account of is said beside the field.
+func (a *ask) assign() error {
+	return a.onVictim("assign", "assign.saved", func(id ident.ID) error {
+		err := a.c.cfg.Incident.Assign(a.ctx, a.actor, id, a.posted("account"))
+		if ident.Is(err, ident.KindNotFound) {
+			err = ident.Invalid("account", "account_not_found", "%s", a.t("assign.not_found"))
+		}
+		return err
+	})
+}
+
+// redirect gives a victim another account to be paid to.
+func (a *ask) redirect() error {
+	return a.onVictim("redirect", "redirect.saved", func(id ident.ID) error {
+		return a.c.cfg.Incident.Redirect(a.ctx, a.actor, id, a.postedPayTo(), a.posted("why"))
 	})
 }
 
@@ -398,11 +449,14 @@ func (a *ask) sourcesPart(v roomView) []templ.Component {
 	rows := make([]web.Row, len(v.sources))
 	for i, s := range v.sources {
 		rows[i] = web.Row{ID: s.ID, Name: s.Filename, Href: "/incidents/" + v.ID + "/sources/" + s.ID, Cells: []templ.Component{
-			web.Two(clip(s.Filename, 60), a.word("source.", s.Kind)), web.Text(a.figuresText(s)), web.Time(s.ReadAt), web.Code(clip(s.SHA256, 12))}}
+			web.Two(clip(s.Filename, 60), a.word("source.", s.Kind)), web.Text(a.figuresText(s)), web.Time(s.ReadAt),
+			web.Code(clip(s.SHA256, 12))}}
 	}
-	out := []templ.Component{web.Table(web.TableProps{ID: "sources", Title: a.t("room.sources"), Rows: rows, Count: a.t("sources.count", len(rows)),
-		Columns: []web.Column{{Label: a.t("source.file")}, {Label: a.t("source.figures"), Wide: true}, {Label: a.t("source.read")}, {Label: "SHA-256"}},
-		Empty:   web.EmptyProps{Title: a.t("sources.empty"), Text: a.t("sources.empty_text")}})}
+	out := []templ.Component{web.Table(web.TableProps{ID: "sources", Title: a.t("room.sources"), Rows: rows,
+		Count: a.t("sources.count", len(rows)),
+		Columns: []web.Column{{Label: a.t("source.file")}, {Label: a.t("source.figures"), Wide: true},
+			{Label: a.t("source.read")}, {Label: "SHA-256"}},
+		Empty: web.EmptyProps{Title: a.t("sources.empty"), Text: a.t("sources.empty_text")}})}
 	_, err := incident.Next(v.Status, incident.Gather)
 	if err != nil || !a.may(access.ActIncidentImport) {
 		return out
@@ -412,7 +466,8 @@ func (a *ask) sourcesPart(v roomView) []templ.Component {
 			web.FieldProps{Name: "kind", Label: a.t("upload.kind"), Type: "select", Options: []web.Option{
 				{Value: "police_list", Label: a.t("source.police_list")}, {Value: "user_reports", Label: a.t("source.user_reports")},
 				{Value: "estate", Label: a.t("source.estate")}}},
-			web.FieldProps{Name: "file", Label: a.t("upload.file"), Type: "file", Accept: ".csv,.json,text/csv,application/json", Hint: a.t("upload.hint")})))
+			web.FieldProps{Name: "file", Label: a.t("upload.file"), Type: "file", Accept: ".csv,.json,text/csv,application/json",
+				Hint: a.t("upload.hint")})))
 }
 
 // figuresText is what a source says of itself.
@@ -447,6 +502,7 @@ func (a *ask) marksTable(v roomView) templ.Component {
 			web.Text(web.Count(m.Victims)), web.Text(a.t("mark.why_"+string(m.Kind), m.Victims))}}
 	}
 	return web.Table(web.TableProps{ID: "marks", Title: a.t("room.marks"), Rows: rows, Count: a.t("marks.count", len(rows)),
-		Columns: []web.Column{{Label: a.t("mark.value")}, {Label: a.t("mark.kind")}, {Label: a.t("mark.victims"), Num: true}, {Label: a.t("mark.why"), Wide: true}},
-		Empty:   web.EmptyProps{Title: a.t("marks.empty"), Text: a.t("marks.empty_text")}})
+		Columns: []web.Column{{Label: a.t("mark.value")}, {Label: a.t("mark.kind")}, {Label: a.t("mark.victims"), Num: true},
+			{Label: a.t("mark.why"), Wide: true}},
+		Empty: web.EmptyProps{Title: a.t("marks.empty"), Text: a.t("marks.empty_text")}})
 }

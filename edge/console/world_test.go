@@ -119,16 +119,19 @@ func (w *world) services() {
 	must(t, err)
 	sign, err := notice.LoadOrCreateKey(t.TempDir())
 	must(t, err)
-	w.notice, err = notice.New(notice.Config{DB: w.db, Access: w.access, Queue: w.queue, Vault: v, Party: w.party, Clock: w.clock, IDs: w.ids,
+	w.notice, err = notice.New(notice.Config{DB: w.db, Access: w.access, Queue: w.queue, Vault: v, Party: w.party,
+		Clock: w.clock, IDs: w.ids,
 		Signer: sign, Operator: "示例钱包", VerifyURL: "https://example.com/verify"})
 	must(t, err)
 	files, err := claim.OpenFiles(t.TempDir())
 	must(t, err)
-	w.claim, err = claim.New(claim.Config{DB: w.db, Access: w.access, Queue: w.queue, Vault: v, Party: w.party, Payment: w.payment, Fund: w.fund,
+	w.claim, err = claim.New(claim.Config{DB: w.db, Access: w.access, Queue: w.queue, Vault: v, Party: w.party,
+		Payment: w.payment, Fund: w.fund,
 		Notice: w.notice, Clock: w.clock, IDs: w.ids, Files: files})
 	must(t, err)
 	w.incident, err = incident.New(incident.Config{DB: w.db, Access: w.access, Queue: w.queue, Vault: v, Party: w.party, Payment: w.payment,
-		Claim: w.claim, Fund: w.fund, Notice: w.notice, Clock: w.clock, IDs: w.ids, Operator: map[string]string{"zh": "示例钱包", "en": "Example Wallet"}})
+		Claim: w.claim, Fund: w.fund, Notice: w.notice, Clock: w.clock, IDs: w.ids, Operator: map[string]string{"zh": "示例钱包",
+			"en": "Example Wallet"}})
 	must(t, err)
 }
 
@@ -143,10 +146,12 @@ func (w *world) people() {
 	must(w.t, err)
 	admin := ident.Actor{Kind: ident.Staff, ID: boss.ID, Roles: boss.Roles}
 	w.staff[ident.RoleAdmin] = admin
-	names := map[ident.Role]string{ident.RoleAnalyst: "分析员 Wu", ident.RoleHandler: "理赔 Lin <script>alert(9)</script>", ident.RoleFund: "基金 Zhao",
+	names := map[ident.Role]string{ident.RoleAnalyst: "分析员 Wu", ident.RoleHandler: "理赔 Lin <script>alert(9)</script>",
+		ident.RoleFund: "基金 Zhao",
 		ident.RoleLead: "负责人 Liu", ident.RoleCompliance: "合规 Sun"}
 	for _, r := range staffRoles()[1:] {
-		s, err := w.access.AddStaff(ctx, admin, access.NewStaff{Email: string(r) + "@example.com", Name: names[r], Roles: []ident.Role{r}, Password: passphrase})
+		s, err := w.access.AddStaff(ctx, admin, access.NewStaff{Email: string(r) + "@example.com", Name: names[r],
+			Roles: []ident.Role{r}, Password: passphrase})
 		must(w.t, err)
 		w.staff[r] = ident.Actor{Kind: ident.Staff, ID: s.ID, Name: s.Name, Roles: s.Roles}
 	}
@@ -191,7 +196,8 @@ func (w *world) data() {
 	must(t, err)
 	var reqs []payment.Request
 	add := func(id, payer, payee, device string, fen int64, ago time.Duration, settled bool) {
-		reqs = append(reqs, payment.Request{ID: id, At: start.Add(-ago), Payer: payer, Payee: payee, Amount: money.Of(fen, money.CNY), Type: "transfer",
+		reqs = append(reqs, payment.Request{ID: id, At: start.Add(-ago), Payer: payer, Payee: payee, Amount: money.Of(fen,
+			money.CNY), Type: "transfer",
 			Channel: "app", Device: device, IP: "10.0.0.1", City: "乐山", Settled: settled})
 	}
 	day := 24 * time.Hour

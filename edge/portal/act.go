@@ -86,7 +86,7 @@ func (p *Portal) send(w http.ResponseWriter, r *http.Request, me person, f words
 	case ident.Is(problem, ident.KindState) || ident.Is(problem, ident.KindConflict):
 		return p.notPossible(w, r, id)
 	case mended(problem):
-		return again(w, r, problem, f.page(me, l, text, p.words.Errors(web.LangOf(r.Context()), problem)))
+		return again(w, r, problem, f.page(me, l, text, p.problems(r.Context(), problem)))
 	}
 	return problem
 }
@@ -159,7 +159,7 @@ func (p *Portal) setAccount(w http.ResponseWriter, r *http.Request, me person) e
 	case ident.Is(problem, ident.KindState):
 		return p.notPossible(w, r, l.ID)
 	case mended(problem):
-		return again(w, r, problem, p.accountPage(me, l, bank, number, p.words.Errors(web.LangOf(r.Context()), problem)))
+		return again(w, r, problem, p.accountPage(me, l, bank, number, p.problems(r.Context(), problem)))
 	}
 	return problem
 }
@@ -194,7 +194,7 @@ func (p *Portal) addEvidence(w http.ResponseWriter, r *http.Request, me person) 
 		if !mended(one.err) {
 			return one.err
 		}
-		message := p.words.Explain(web.LangOf(r.Context()), one.err)
+		message := p.explain(r.Context(), one.err)
 		if one.name != "" {
 			message = p.say(r.Context(), "p.file_problem", one.name, message)
 		}

@@ -186,6 +186,38 @@ func TestFile(t *testing.T) {
 	})
 }
 
+// The commit is lost, or only its answer: the same form, still filled in, sent
+// again is one claim.
+func TestFileFaults(t *testing.T) {
+	for _, dialect := range []db.Dialect{db.SQLite, db.Postgres} {
+		for _, mute := range []bool{false, true} {
+			f := &db.Faults{}
+			w := newWorld(t, dbtest.Open(t, dialect, dbtest.Options{Migrations: migrations, Faults: f}))
+			v := w.enter(w.wang)
+			choice := fields(v.fetch("/report/T1"))
+			choice.Set("kind", "theft")
+			send := fields(v.fetch("/report/T1/money?" + choice.Encode()))
+			send.Set("bank", "工商银行")
+			send.Set("account", "6222020200112233445")
+			want, status, kept := "it was not taken", 503, 0
+			if mute { // the first commit records the look at the payments, the second is the claim
+				want, status, kept = "it counts only once", 504, 1
+				f.MuteCommit(2)
+			} else {
+				f.LoseCommit(2)
+			}
+			v.is(v.post("/report/T1", send), "/report/T1", status, want)
+			if n := len(w.claimsOf(w.wang)); n != kept {
+				t.Fatalf("%s, mute %v: %d claims, want %d", dialect, mute, n, kept)
+			}
+			v.is(v.post("/report/T1", send), "/claims/"+send.Get("claim"), 200, "We have it and are checking")
+			if n := len(w.claimsOf(w.wang)); n != 1 {
+				t.Fatalf("%s, mute %v: %d claims after sending again", dialect, mute, n)
+			}
+		}
+	}
+}
+
 // What is wrong is said beside the field and nothing typed is lost; a report can
 // be sent without an account, which is named later.
 func TestFileErrors(t *testing.T) {

@@ -105,7 +105,7 @@ func (p *Portal) verify(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	problem := ident.Invalid("code", "code_shape", "a code has 16 letters and digits")
-	return again(w, r, problem, p.verifyPage(code, p.words.Errors(web.LangOf(r.Context()), problem)))
+	return again(w, r, problem, p.verifyPage(code, p.problems(r.Context(), problem)))
 }
 
 func (p *Portal) verifyCode(w http.ResponseWriter, r *http.Request) error {
@@ -135,7 +135,7 @@ func (p *Portal) verifyFile(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	retry := func(err error) error {
-		return again(w, r, err, p.verifyPage("", p.words.Errors(web.LangOf(r.Context()), err)))
+		return again(w, r, err, p.verifyPage("", p.problems(r.Context(), err)))
 	}
 	if err := uploadError(r); err != nil {
 		if ident.Is(err, ident.KindTooLarge) {

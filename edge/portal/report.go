@@ -223,7 +223,7 @@ func (p *Portal) reportMoney(w http.ResponseWriter, r *http.Request, me person) 
 		return err
 	})
 	if ident.Is(err, ident.KindInvalid) {
-		return p.askWhich(w, r, me, d, seed, append([]string{}, r.URL.Query()["also"]...), p.words.Errors(web.LangOf(r.Context()), err))
+		return p.askWhich(w, r, me, d, seed, append([]string{}, r.URL.Query()["also"]...), p.problems(r.Context(), err))
 	}
 	if err != nil {
 		return err
@@ -239,7 +239,7 @@ func (p *Portal) askMoney(w http.ResponseWriter, r *http.Request, me person, d d
 	if err != nil {
 		return err
 	}
-	page := p.moneyPage(me, d, web.Money(total), len(d.all()), p.words.Errors(web.LangOf(r.Context()), problem))
+	page := p.moneyPage(me, d, web.Money(total), len(d.all()), p.problems(r.Context(), problem))
 	if problem != nil {
 		return again(w, r, problem, page)
 	}
@@ -392,7 +392,7 @@ func (p *Portal) fileOther(w http.ResponseWriter, r *http.Request, me person) er
 	if len(problems) > 0 {
 		var errs web.Errors
 		for _, one := range problems {
-			errs = append(errs, p.words.Errors(web.LangOf(r.Context()), one)...)
+			errs = append(errs, p.problems(r.Context(), one)...)
 		}
 		return retry(errs, problems[0])
 	}
@@ -405,7 +405,7 @@ func (p *Portal) fileOther(w http.ResponseWriter, r *http.Request, me person) er
 	if err != nil {
 		return err
 	}
-	return p.handIn(w, r, me, in, func(err error) error { return retry(p.words.Errors(web.LangOf(r.Context()), err), err) })
+	return p.handIn(w, r, me, in, func(err error) error { return retry(p.problems(r.Context(), err), err) })
 }
 
 // sworn turns the form into a claim that rests on the person's word.

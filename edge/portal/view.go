@@ -23,6 +23,24 @@ func (p *Portal) errorWord(ctx context.Context, kind ident.Kind, code, part stri
 	return p.say(ctx, "p.error.internal."+part)
 }
 
+// explain is what is said beside a field or on top of a form. Where the answer
+// was lost it says that the same form may be sent again, for it counts once.
+func (p *Portal) explain(ctx context.Context, err error) string {
+	switch kind := ident.KindOf(err); kind {
+	case ident.KindUnknown, ident.KindUnavailable:
+		return p.say(ctx, "p.form."+string(kind))
+	}
+	return p.words.Explain(web.LangOf(ctx), err)
+}
+
+// problems are the errors of a form, each with its field.
+func (p *Portal) problems(ctx context.Context, err error) web.Errors {
+	if kind := ident.KindOf(err); kind == ident.KindUnknown || kind == ident.KindUnavailable {
+		return web.Errors{{Message: p.explain(ctx, err)}}
+	}
+	return p.words.Errors(web.LangOf(ctx), err)
+}
+
 func orDash(s string) string {
 	if s == "" {
 		return "—"

@@ -35,6 +35,13 @@
   document.addEventListener("toggle", () => setTimeout(settle, 0), true);
 
   const streams = [];
+  // same compares what is shown with what was sent, both as the browser writes them.
+  function same(region, html) {
+    const sheet = document.createElement("template");
+    sheet.innerHTML = html;
+    return region.innerHTML.trim() === sheet.innerHTML.trim();
+  }
+
   function connect(region) {
     const lost = region.nextElementSibling && region.nextElementSibling.classList.contains("live-lost") ? region.nextElementSibling : null;
     let last = null;
@@ -46,7 +53,7 @@
         const part = JSON.parse(event.data);
         const el = part.target ? document.getElementById(part.target) : region;
         if (!el || !(el === region || region.contains(el))) return;
-        if (last === null && !part.target && region.innerHTML.trim() === part.html.trim()) { last = part.html; return; }
+        if (last === null && !part.target && same(region, part.html)) { last = part.html; return; }
         last = part.html;
         put(el, part.html);
       };
