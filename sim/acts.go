@@ -721,6 +721,12 @@ func (l *life) compare() error {
 	if err := l.restart(); err != nil { // what is only in memory does not count
 		return err
 	}
+	if l.cfg.broken != "" {
+		err := l.a.DB.Update(l.ctx, func(tx *db.Tx) error { _, err := tx.Exec(l.cfg.broken); return err })
+		if err != nil {
+			return err
+		}
+	}
 	if err := l.a.DB.View(l.ctx, l.compareTx); err != nil {
 		return errors.Join(errNoAudit, err)
 	}

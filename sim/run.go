@@ -21,6 +21,8 @@ type Config struct {
 	Steps int    // acts of the life; 80 if zero
 	Dir   string // of the house; a temporary folder if ""
 	DBURL string // an empty database; SQLite in Dir if ""
+
+	broken string // SQL that breaks the house before the auditor's day: for controls
 }
 
 // Report is what came of a life. Problems must be empty.

@@ -336,3 +336,6 @@ func (s *Service) release(tx *db.Tx, id, fundID, purpose ident.ID) error {
 	return s.cfg.Ledger.Transfer(tx, ledger.Transfer{ID: "rel." + id, Debit: EarmarkAccount(fundID, purpose),
 		Credit: FreeAccount(fundID), Amount: b.Available, Code: CodeRelease, Ref: purpose, At: s.cfg.Clock.Now()})
 }
+
+// FourEyes is the most that one payout may be without a second person.
+func (s *Service) FourEyes() money.Amount { return s.cfg.FourEyes }

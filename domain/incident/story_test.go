@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"surety/domain/claim"
 	"surety/domain/fund"
@@ -15,6 +14,7 @@ import (
 	"surety/kernel/ident"
 	"surety/kernel/money"
 	"surety/platform/db"
+	"surety/platform/queue"
 )
 
 // The main job, whole: from the police list to 47 people paid, on both databases.
@@ -269,8 +269,16 @@ func (w *world) closed() {
 	_, err := w.ImportList(w.ctx, w.handler, inc, "late.csv", strings.NewReader(string(say([]string{"川1号", "宋伟", "519906195802016636",
 		"17000015947", "W100000", "10.00", "宋伟", "6270899306786900075", ""}))))
 	w.want(err, ident.KindState, "not_in_this_state")
-	w.clock.Advance(time.Hour)
 	w.booksHold()
+	w.view(func(tx *db.Tx) error {
+		all, err := w.queue.List(tx, queue.Filter{Limit: 1000})
+		for _, j := range all {
+			if j.Failures > 0 {
+				w.Errorf("job %s %s: %s", j.Kind, j.Key, j.LastError)
+			}
+		}
+		return err
+	})
 }
 
 // Whatever comes first, the outcome is the same.

@@ -185,6 +185,10 @@ func (s *server) claimRoutes() []route {
 			In:      jsonIn[ClaimEvent](), Out: jsonOut[Claim]("the claim after it"), Lookup: claimPath, Do: s.moveClaim},
 		{Method: "POST", Path: claimPath + "/decisions", ID: "claim-decide", Act: access.ActClaimDecide, Summary: "Accept or refuse",
 			In: jsonIn[DecisionIn](), Out: created[Claim]("the claim after it"), Lookup: claimPath, Do: s.decideClaim},
+		{Method: "POST", Path: claimPath + "/payouts", ID: "claim-pay", Act: access.ActFundPay, Summary: "Pay a decided claim out of a fund",
+			Text: "For a claim that belongs to no incident. Over the limit of one person the first call asks and signs first " +
+				"(waiting is true); the same call of a second person signs and pays.",
+			In: jsonIn[ClaimPayIn](), Out: created[ClaimPay]("what became of the order"), Lookup: claimPath, Do: s.payClaim},
 		{Method: "PUT", Path: claimPath + "/pay-to", ID: "claim-pay-to", Act: access.ActClaimFile, Summary: "Name the account to be paid to",
 			In: jsonIn[PayTo](), Out: nothing("it is set"), Lookup: claimPath, Do: s.setPayTo},
 	}
@@ -486,6 +490,35 @@ func (s *server) decideClaim(c *call) error {
 		return err
 	}
 	return c.reply(wireClaim(got))
+}
+
+// ClaimPayIn orders the payout of one claim.
+type ClaimPayIn struct {
+	FundID string `json:"fund_id" doc:"the fund that pays"`
+}
+
+// ClaimPay is what became of the order.
+type ClaimPay struct {
+	Waiting  bool    `json:"waiting" doc:"the amount is over the limit of one person: a second one must give the same order"`
+	Approval string  `json:"approval,omitempty"`
+	Payout   *Payout `json:"payout,omitempty"`
+}
+
+func (s *server) payClaim(c *call) error {
+	var in ClaimPayIn
+	if err := c.json(&in); err != nil {
+		return err
+	}
+	rep, err := s.cfg.Claim.Pay(c.ctx, c.actor, c.id("id"), in.FundID)
+	if err != nil {
+		return err
+	}
+	out := ClaimPay{Waiting: rep.Waiting, Approval: rep.Approval}
+	if !rep.Waiting {
+		p := wirePayout(rep.Payout)
+		out.Payout = &p
+	}
+	return c.reply(out)
 }
 
 func (s *server) setPayTo(c *call) error {

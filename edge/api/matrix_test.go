@@ -65,6 +65,8 @@ func bodies(id string, n int) any {
 		return text{"text/plain", "words " + fresh}
 	case "claim-event":
 		return ClaimEvent{Event: "answer", Words: "this is all that I know"}
+	case "claim-pay":
+		return ClaimPayIn{FundID: "emergency"}
 	case "claim-decide":
 		return DecisionIn{Kind: "approve_full", Amount: cny}
 	case "claim-pay-to":

@@ -127,6 +127,7 @@ func (a *ask) claimStatus(c claim.Claim) templ.Component {
 
 // claimView is all about one claim.
 type claimView struct {
+	funds []fund.Fund // that could pay it
 	claim.Claim
 	story            []claim.Story
 	holder, claimant party.Party
@@ -165,7 +166,7 @@ func (a *ask) claimPage(reveal bool) error {
 	if v.Words != "" {
 		body = append(body, a.card("claim.words", prose(v.Words)))
 	}
-	body = append(body, a.decideForm(v), a.claimPayments(v), a.evidenceCard(v), a.decisionsCard(v), a.booksTable("books",
+	body = append(body, a.decideForm(v), a.payForm(v), a.claimPayments(v), a.evidenceCard(v), a.decisionsCard(v), a.booksTable("books",
 		v.books), v.history)
 	return a.show(web.PageProps{Title: a.t("claim.title", v.Number), Mark: a.claimStatus(v.Claim), Side: a.claimSide(v),
 		Actions: a.claimKeys(v),
@@ -211,6 +212,9 @@ func (a *ask) loadClaim() (v claimView, err error) {
 			return err
 		}
 		if v.payouts, err = a.c.cfg.Fund.ByClaim(tx, id); err != nil {
+			return err
+		}
+		if v.funds, err = a.c.cfg.Fund.Funds(tx); err != nil {
 			return err
 		}
 		if v.certificates, err = a.c.cfg.Notice.ByClaim(tx, id); err != nil {
@@ -440,6 +444,36 @@ func (a *ask) decideForm(v claimView) templ.Component {
 			Hint: a.t("decision.ground_hint")},
 		web.FieldProps{Name: "proofs", Label: a.t("decision.proofs"), Type: "textarea", Optional: true, Hint: a.t("decision.proofs_hint")},
 		web.FieldProps{Name: "words", Label: a.t("decision.words"), Type: "textarea", Optional: true, Hint: a.t("decision.words_hint")}))
+}
+
+// payForm orders the payout of a decided claim that belongs to no incident.
+func (a *ask) payForm(v claimView) templ.Component {
+	if _, err := claim.Next(v.Claim, claim.Pay, a.c.cfg.Clock.Now()); err != nil || v.Incident != "" || !a.may(access.ActFundPay) {
+		return nil
+	}
+	var funds []web.Option
+	for _, f := range v.funds {
+		name := f.NameEN
+		if web.LangOf(a.ctx) == web.ZH {
+			name = f.NameZH
+		}
+		funds = append(funds, web.Option{Value: f.ID, Label: name})
+	}
+	return a.card("claimpay.title", prose(a.t("claimpay.says", v.Confirmed.String(), v.PayTo.Name, v.PayTo.Bank,
+		vault.MaskAccount(v.PayTo.Account), a.c.cfg.Fund.FourEyes().String())),
+		a.form("pay", web.FormProps{Action: "/claims/" + url.PathEscape(v.ID) + "/pay", Submit: a.t("claimpay.submit")},
+			web.FieldProps{Name: "fund", Label: a.t("claimpay.fund"), Type: "select", Options: funds}))
+}
+
+func (a *ask) claimPay() error {
+	rep, err := a.c.cfg.Claim.Pay(a.ctx, a.actor, a.path("id"), a.posted("fund"))
+	if err != nil {
+		return a.again("pay", err, (*ask).claim)
+	}
+	if rep.Waiting {
+		return a.done(a.claimHref(), "claimpay.waiting")
+	}
+	return a.done(a.claimHref(), "claimpay.done")
 }
 
 func (a *ask) claimHref() string { return "/claims/" + url.PathEscape(a.path("id")) }

@@ -59,6 +59,7 @@ func work() []route {
 		{"POST /claims/{id}/reveal", access.ActPartyRead, (*ask).claimReveal},
 		{"POST /claims/{id}/move", access.ActClaimAssign, (*ask).claimMove},
 		{"POST /claims/{id}/decide", access.ActClaimDecide, (*ask).claimDecide},
+		{"POST /claims/{id}/pay", access.ActFundPay, (*ask).claimPay},
 		{"POST /claims/{id}/evidence", access.ActClaimEvidenceAdd, (*ask).evidenceAdd},
 		{"GET /claims/{id}/evidence/{file}", access.ActClaimEvidenceRead, (*ask).evidence},
 		{"GET /certificates/{id}", access.ActCertificateRead, (*ask).certificate},
