@@ -46,13 +46,14 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LIVED", h.lived)
 			e.Setenv("AFTER", h.after)
+			e.Setenv("SOON", h.demo.Clock.Now().Add(10*time.Minute).Format(time.RFC3339))
 			e.Values[castKey{}] = &cast{h: h}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"api": apiCmd, "field": fieldCmd, "save": saveCmd, "page": pageCmd, "portal": portalCmd, "tap": tapCmd,
 			"surety": h.suretyCmd, "exits": h.exitsCmd, "clock": h.clockCmd, "bank": bankCmd, "summary": summaryCmd,
-			"customer": customerCmd, "encode": encodeCmd, "flip": flipCmd, "balance": balanceCmd,
+			"customer": customerCmd, "encode": encodeCmd, "flip": flipCmd, "balance": balanceCmd, "link": linkCmd,
 		},
 	})
 }
@@ -104,7 +105,7 @@ func live(t *testing.T, bin string) *stage {
 		}
 	})
 	h := &stage{demo: d, bin: bin, lived: filepath.Join(t.TempDir(), "lived"), tokens: map[string]string{}, banked: map[string]bool{}}
-	h.after = d.Clock.Now().Format(time.RFC3339)
+	h.after = d.Clock.Now().Add(time.Second).Format(time.RFC3339)
 	h.web = &http.Client{Transport: &http.Transport{ExpectContinueTimeout: 5 * time.Second}, Timeout: time.Minute}
 	t.Cleanup(h.web.CloseIdleConnections)
 	if h.summary, err = json.Marshal(sum); err != nil {
@@ -130,6 +131,7 @@ type cast struct {
 	token   string       // the customer's session
 	browser *http.Client // the customer's, for the portal
 	last    any          // the last JSON
+	page    []byte       // the last page
 }
 
 type castKey struct{}
@@ -336,11 +338,11 @@ func decoded(ts *testscript.TestScript, b []byte) (v any) {
 	return v
 }
 
-// step is one part of a path: a name, a number or # for how many, then [key=value]
+// step is one part of a path: a name, a number or "count", then [key=value]
 // for those of a list.
 var step = regexp.MustCompile(`^([^.\[]*)((?:\[[^\]=]+=[^\]]*\])*)(?:\.|$)`)
 
-// at finds a path in JSON: items[account=W1].amount.value, errors.0.row, items.#.
+// at finds a path in JSON: items[account=W1].amount.value, errors.0.row, items.count.
 func at(v any, path string) (any, error) {
 	for path != "" {
 		m := step.FindStringSubmatch(path)
@@ -370,7 +372,7 @@ func member(v any, name string) (any, error) {
 		}
 		return nil, fmt.Errorf("there is no %q; there are %v", name, slices.Sorted(maps.Keys(v)))
 	case []any:
-		if name == "#" {
+		if name == "count" {
 			return json.Number(strconv.Itoa(len(v))), nil
 		}
 		if n, err := strconv.Atoi(name); err == nil && n < len(v) {
@@ -465,6 +467,7 @@ func pageCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	a, err := c.h.do(c.h.web, r)
 	ts.Check(err)
+	c.page = a.body
 	fmt.Fprintf(ts.Stdout(), "HTTP %d\n%s", a.status, words(a.body))
 }
 
@@ -540,8 +543,28 @@ func (c *cast) visit(ts *testscript.TestScript, r request, out string) {
 		fmt.Fprintf(ts.Stdout(), "HTTP %d\n%s\n", a.status, a.header.Get("Content-Type"))
 		return
 	}
+	c.page = a.body
 	fmt.Fprintf(ts.Stdout(), "HTTP %d\n%s", a.status, words(a.body))
 }
+
+// linkCmd is: link NAME REGEXP; the first link or field of the last page that fits
+// is then $NAME.
+func linkCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: link NAME REGEXP")
+	}
+	want, err := regexp.Compile("^(?:" + args[1] + ")$")
+	ts.Check(err)
+	for _, m := range linked.FindAllSubmatch(of(ts).page, -1) {
+		if u := html.UnescapeString(string(m[1])); want.MatchString(u) {
+			ts.Setenv(args[0], u)
+			return
+		}
+	}
+	ts.Fatalf("the page has no link or value like %s", args[1])
+}
+
+var linked = regexp.MustCompile(`(?:href|action|value)="([^"]*)"`)
 
 // suretyCmd is: [!] surety ARGS..., the program itself.
 func (h *stage) suretyCmd(ts *testscript.TestScript, neg bool, args []string) {

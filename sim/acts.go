@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,7 @@ func (l *life) acts() []act {
 		{"unfreeze", 4, l.unfreeze}, {"file", 14, l.file}, {"triage", 12, l.triage}, {"decide", 12, l.decide},
 		{"heir", 2, l.heir}, {"move", 4, l.move}, {"pay", 18, l.pay}, {"bank", 8, l.toBank}, {"work", 10, l.work},
 		{"wait", 6, l.wait}, {"crash", 4, l.restart}, {"assess", 6, l.assess}, {"race", 3, l.race}, {"incident", 2, l.incident},
+		{"redirect", 6, l.redirect},
 	}
 }
 
@@ -304,6 +306,9 @@ func (l *life) move() error {
 			return nil
 		}
 		l.au.claims[id].status = m.to
+		if m.to == "withdrawn" { // its payments can be claimed again
+			maps.DeleteFunc(l.au.stolen, func(_, claim string) bool { return claim == id })
+		}
 	}
 	return nil
 }
@@ -486,7 +491,8 @@ func (l *life) assess() error {
 		return err
 	})
 	req.Amount.Minor++
-	if err := l.call("assess another", func() error { _, err := l.a.Payment.Assess(l.ctx, host, req); return err }); ident.KindOf(err) != ident.KindConflict {
+	err := l.call("assess another", func() error { _, err := l.a.Payment.Assess(l.ctx, host, req); return err })
+	if ident.KindOf(err) != ident.KindConflict {
 		l.problem("payment %s was judged again with another amount: %v", req.ID, err)
 	}
 	return nil
@@ -649,7 +655,10 @@ func (l *life) release4(id string, at spot) error {
 	other[5]++
 	l.want("approve alone", "second_person_needed", approve(l.p.lead, b.Hash))
 	l.want("approve another batch", "batch_changed", approve(l.p.compliance, other))
-	code := l.au.earmark(at, b.Total.Minor)
+	code := ""
+	if need := b.Total.Minor - (l.au.ear[at] - l.au.held[at]); need > 0 { // what came back is still there
+		code = l.au.earmark(at, need)
+	}
 	err = l.once("approve", status(incident.Approved), approve(l.p.compliance, b.Hash))
 	if ident.CodeOf(err) != code {
 		l.problem("approve: the auditor says %q, the house says %v", code, err)
@@ -668,13 +677,44 @@ func (l *life) payAll(id string, at spot) error {
 	}
 	_, vs, err := l.a.Incident.View(l.ctx, l.p.lead, id)
 	for _, v := range vs {
-		if !v.Verdict.Payable() { // the same thief has robbed customers whom no list names
+		if v.Payout == "" || l.au.payouts[v.Payout] != nil { // on no list, or ordered before
 			continue
 		}
 		l.au.claims[v.Claim] = &dossier{status: "decided", decision: "approve_full", amount: v.Amount.Minor, incident: true}
 		l.au.pay(v.Payout, order{at: at, claim: v.Claim, amount: v.Amount.Minor, rail: fund.RailBank})
 	}
 	return err
+}
+
+// redirect gives the incident's victims whom the bank has refused another account,
+// and pays them, through two people again.
+func (l *life) redirect() error {
+	id := l.incidentID()
+	at := spot{"emergency", id}
+	if _, have := l.au.ear[at]; !have {
+		return nil
+	}
+	_, vs, err := l.a.Incident.View(l.ctx, l.p.lead, id)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, v := range vs {
+		if o := l.au.payouts[v.Payout]; o == nil || o.state != "rejected" {
+			continue
+		}
+		if c, err := l.see(v.Claim); err != nil || c.Status != claim.Decided { // the event is still under way
+			return err
+		}
+		to := v.PayTo
+		to.Account = fmt.Sprintf("62708993067869%05d", 50_000+l.rnd.IntN(40_000))
+		l.want("redirect", "", func() error { return l.a.Incident.Redirect(l.ctx, l.p.handler, v.ID, to, "the first was closed") })
+		n++
+	}
+	if n == 0 || len(l.rep.Problems) > 0 {
+		return nil
+	}
+	return l.release4(id, at)
 }
 
 // end lets everything come to its end: nobody lies any more, time goes on.

@@ -261,7 +261,7 @@ func childDeposit(ctx context.Context, m *mouth, s spec) error {
 			for n := 0; ; n++ {
 				id := fmt.Sprintf("d-%d-%d-%d", s.Life, caller, n)
 				if a.Fund.Deposit(ctx, p.fund, id, "emergency", money.Of(1, money.CNY), "x") == nil {
-					m.say("ack %d %s", time.Now().UnixMicro(), id)
+					m.say("ack %d %s", ident.WallClock{}.Now().UnixMicro(), id)
 				}
 			}
 		}()

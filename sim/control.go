@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"surety/domain/incident"
+	"surety/kernel/ident"
 	"surety/platform/db"
 )
 
@@ -38,7 +39,7 @@ func childBare(ctx context.Context, m *mouth, s spec) error {
 	}
 	m.say("start")
 	for n := last + 1; n <= last+150; n++ {
-		if _, err := h.ExecContext(ctx, "insert into t (n, x) values (?, ?)", n, time.Now().String()); err != nil {
+		if _, err := h.ExecContext(ctx, "insert into t (n, x) values (?, ?)", n, ident.WallClock{}.Now().String()); err != nil {
 			return err
 		}
 		m.say("ack row %d", n)
@@ -71,7 +72,7 @@ func childCareless(ctx context.Context, m *mouth, s spec) error {
 	for n := 0; n < 400; n++ {
 		for range 5 {
 			if _, err = h.ExecContext(ctx, "insert into t (x) values (?)", fmt.Sprint(n)); err == nil {
-				m.say("ack %d row-%d", time.Now().UnixMicro(), n)
+				m.say("ack %d row-%d", ident.WallClock{}.Now().UnixMicro(), n)
 				break
 			}
 		}

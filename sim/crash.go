@@ -105,9 +105,9 @@ func Crash(ctx context.Context, cfg CrashConfig) (rep CrashReport, err error) {
 		}
 		defer os.RemoveAll(cfg.Dir)
 	}
-	began := time.Now()
+	began := ident.WallClock{}.Now()
 	c := &crash{cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 1)), rep: &rep}
-	rep.Seed = cfg.Seed
+	rep.Seed, rep.Problems = cfg.Seed, []string{}
 	defer c.close(ctx)
 	if err := c.template(ctx); err != nil {
 		return rep, err
@@ -184,8 +184,20 @@ func (c *crash) template(ctx context.Context) (err error) {
 	return nil
 }
 
-// round is one pay-out, from the copied template to everybody paid.
+// round is one pay-out, from the copied template to everybody paid. One that was
+// quicker than the first kill is lived again: a round has a kill.
 func (c *crash) round(ctx context.Context, n int) error {
+	for range 50 {
+		before := c.rep.Kills
+		if err := c.payOut(ctx, n); err != nil || c.rep.Kills > before {
+			return err
+		}
+		c.span = c.span * 9 / 10
+	}
+	return errors.New("no kill comes before the end")
+}
+
+func (c *crash) payOut(ctx context.Context, n int) error {
 	r, err := c.newRound(ctx, n)
 	if err != nil {
 		return err
@@ -336,7 +348,6 @@ func (r *round) listen(c *child, wait time.Duration) (killed, done bool, err err
 			killed, kill = true, nil
 		case line, open := <-c.lines:
 			if !open {
-				r.lasted = time.Since(began)
 				return killed, done, nil
 			}
 			verb, rest, _ := strings.Cut(line, " ")
@@ -349,7 +360,7 @@ func (r *round) listen(c *child, wait time.Duration) (killed, done bool, err err
 				r.found(rest, was)
 			case "start":
 				r.lookForLost(was)
-				began = time.Now()
+				began = ident.WallClock{}.Now()
 				if wait >= 0 {
 					kill = time.After(wait)
 				}
@@ -358,7 +369,7 @@ func (r *round) listen(c *child, wait time.Duration) (killed, done bool, err err
 			case "bank":
 				err = r.answer(c, rest)
 			case "done":
-				done = true
+				r.lasted, done = time.Since(began), true
 			case "failed":
 				if !killed {
 					err = errors.New("the child failed: " + rest)

@@ -12,20 +12,21 @@
 // in which the check must find the fault. A promise without a control counts for
 // nothing.
 //
-//	promise                           test                                    control
-//	R1  kill -9 loses nothing acked   sim TestR1KillNine                      sim TestR1ControlAckBeforeCommit
-//	R2  power loss loses nothing      sim TestR2LostPages                     sim TestR2ControlSynchronousOff
-//	R3  first I/O error ends it       sim TestR3SyncFails, TestR3DiskFull     sim TestR3ControlGoesOn
-//	R6  0 double payouts              sim TestR6Storm; fund TestRaces         sim TestR6ControlWithoutIndex; fund TestWithoutTheIndex…
-//	R8  debits = credits              sim TestSeeds; ledger TestAgainstModel  sim TestR8ControlTampered; ledger TestCheckFindsTampering
-//	R9  holds end once                sim TestR9Holds; ledger TestResolutionRace  sim TestR9ControlTwoEnds
-//	R10 linearizable per account      sim TestR10Linearizable                 sim TestR10ControlReadThenWrite
-//	R13 append-only                   sim TestR13AppendOnly; audit TestGuards sim TestR13ControlTriggersDropped
-//	R14 tampering is found            sim TestR14Tampered; audit TestVerifyFindsRandomEdits  sim: unedited is clean
-//	R15 each cent is explained        sim TestR15Explained                    sim TestR15ControlNoApproval
-//	R21 who may do what               access TestMatrix, api TestMatrix       theirs
-//	R23 four eyes                     sim TestSeeds; access TestFourEyesProperty  theirs; sim TestR23ControlOneHand
-//	R26 one change, one record        sim TestR26Trail                        sim TestR26ControlUnrecorded
+//	promise                          test                                       control
+//	R1  kill -9 loses no acked act   TestR1KillNine, TestEveryCommit            TestR1ControlAckBeforeCommit
+//	R2  nor does a power cut         TestR2LostPages                            TestR2ControlSynchronousOff
+//	R3  the first I/O error ends it  TestR3SyncFails, TestR3DiskFull            TestR3ControlGoesOn
+//	R6  nobody is paid twice         TestR6Storm; fund TestRaces, TestModel     TestR6ControlWithoutIndex; fund TestWithoutTheIndex…
+//	R8  debits = credits             TestSeeds; ledger TestAgainstModel         TestControls/R8…; ledger TestCheckFindsTampering
+//	R9  a hold ends once             ledger TestResolutionRace, TestPending…    TestR9ControlTwoEnds
+//	R10 linearizable by account      TestR10Linearizable                        TestR10ControlReadThenWrite
+//	R13 journals only grow           TestR13AppendOnly; ledger TestDatabaseRefuses, audit TestGuards  TestR13ControlTriggersDropped
+//	R14 tampering is found           TestR14Tampered; audit TestVerifyFinds…    unedited is clean, in the same test
+//	R15 each cent is explained       TestR15ExplainedR26Trail, TestSeeds        TestControls/R15…
+//	R21 who may do what              access TestMatrix, api TestMatrix          theirs
+//	R23 four eyes                    TestSeeds; access TestFourEyesProperty     TestControls/R23…
+//	R26 one change, one record       TestR15ExplainedR26Trail, TestSeeds        TestControls/R26…
+//	    the auditor itself           TestSeeds                                  TestAuditorControls
 //
 // What a life takes as true: a call that was answered, was answered so; a call
 // whose answer was lost may have happened and is asked again with the same id.

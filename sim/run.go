@@ -68,7 +68,7 @@ type life struct {
 // Run lives one seeded life and compares the house with the auditor. An error is
 // a failure of the harness; what is wrong with the house is in the report.
 func Run(ctx context.Context, cfg Config) (rep Report, err error) {
-	began := time.Now()
+	began := ident.WallClock{}.Now()
 	if cfg.Steps == 0 {
 		cfg.Steps = 80
 	}

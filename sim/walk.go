@@ -129,14 +129,17 @@ where a.act = 'fund.pay' and a.object = $1 and a.state = 'used'`, *o.payout
 // Trail ties what stands in the tables to the audit log, both ways (R26): the
 // records of a payout form one chain of moves to where it stands, one for each
 // version; a claim has one record for each version and one decision record for
-// each decision. It returns what does not fit.
+// each decision. A change of the receiving account that was made in an incident is
+// recorded with the victim, once for each time that it was asked for. It returns
+// what does not fit.
 func Trail(ctx context.Context, d *db.DB) (found []string, err error) {
 	err = d.View(ctx, func(tx *db.Tx) error {
 		found = nil
-		moves, events, decisions, err := records(tx)
+		r, err := records(tx)
 		if err != nil {
 			return err
 		}
+		moves := r.moves
 		problem := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
 		err = tx.Rows(`select id, state, version from fund_payout order by id`, nil, func(scan func(...any) error) error {
 			var id, state string
@@ -164,15 +167,17 @@ func Trail(ctx context.Context, d *db.DB) (found []string, err error) {
 			problem("there are records of payout %s, which is not there", id)
 		}
 		return tx.Rows(`select c.id, c.version, (select count(*) from claim_decision d where d.claim = c.id),
-(select count(*) from claim_event e where e.claim = c.id) from claim c order by c.id`, nil, func(scan func(...any) error) error {
-			var id string
+(select count(*) from claim_event e where e.claim = c.id), coalesce((select min(v.id) from incident_victim v where v.claim = c.id), '')
+from claim c order by c.id`, nil, func(scan func(...any) error) error {
+			var id, victim string
 			var version, decided, told int
-			if err := scan(&id, &version, &decided, &told); err != nil {
+			if err := scan(&id, &version, &decided, &told, &victim); err != nil {
 				return err
 			}
-			if version != told || events[id]+1 != version || decisions[id] != decided {
+			moved := version - told // changes of the account, which the claimant's story does not tell
+			if moved < 0 || moved > r.redirects[victim] || r.events[id]+1 != told || r.decisions[id] != decided {
 				problem("claim %s is in version %d with %d events and %d decisions; the log has %d changes and %d decisions",
-					id, version, told, decided, events[id], decisions[id])
+					id, version, told, decided, r.events[id], r.decisions[id])
 			}
 			return nil
 		})
@@ -184,12 +189,18 @@ func Trail(ctx context.Context, d *db.DB) (found []string, err error) {
 type step struct {
 	From, To string
 	Event    string
+	Why      string
 }
 
-// records reads the log: the moves of each payout in order, and how many events
-// and decisions of each claim.
-func records(tx *db.Tx) (moves map[ident.ID][]step, events, decisions map[ident.ID]int, err error) {
-	moves, events, decisions = map[ident.ID][]step{}, map[ident.ID]int{}, map[ident.ID]int{}
+// trail is what the log says: the moves of each payout in order, and how many
+// events and decisions of each claim and redirections of each victim.
+type trail struct {
+	moves                        map[ident.ID][]step
+	events, decisions, redirects map[ident.ID]int
+}
+
+func records(tx *db.Tx) (r trail, err error) {
+	r = trail{map[ident.ID][]step{}, map[ident.ID]int{}, map[ident.ID]int{}, map[ident.ID]int{}}
 	err = tx.Rows(`select l.object, l.act, d.detail from audit_leaf l join audit_detail d on d.id = l.id
 where l.outcome = 'done' order by l.idx`, nil, func(scan func(...any) error) error {
 		var object, act, detail string
@@ -197,18 +208,21 @@ where l.outcome = 'done' order by l.idx`, nil, func(scan func(...any) error) err
 			return err
 		}
 		var s step
-		if json.Unmarshal([]byte(detail), &s) != nil || s.Event == "" {
-			return nil
+		if json.Unmarshal([]byte(detail), &s) != nil {
+			return nil // of another shape: no move
 		}
-		if s.To != "" {
-			moves[object] = append(moves[object], s)
-			return nil
-		}
-		events[object]++
-		if act == "claim.decide" {
-			decisions[object]++
+		switch {
+		case s.Event != "" && s.To != "":
+			r.moves[object] = append(r.moves[object], s)
+		case s.Event != "":
+			r.events[object]++
+			if act == "claim.decide" {
+				r.decisions[object]++
+			}
+		case act == "incident.reconcile" && s.Why != "":
+			r.redirects[object]++
 		}
 		return nil
 	})
-	return moves, events, decisions, err
+	return r, err
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"surety/kernel/ident"
+	"surety/kernel/money"
 )
 
 // Event is what happens to a claim.
@@ -160,6 +161,30 @@ func allowed(c Claim, e Event) error {
 		return ident.E(ident.KindState, "approved_in_full", "the claim was approved in full; there is nothing to appeal")
 	}
 	return nil
+}
+
+// Owed reports an approved claim whose money has not arrived: the promise to pay
+// runs.
+func (c Claim) Owed() bool {
+	return (c.Decision == ApproveFull || c.Decision == ApprovePartial) && c.clock(PaymentBy) != nil
+}
+
+// Releasable is why an incident's batch could not release the claim for this
+// amount, nil if it can: it waits for its decision, or the same was decided and is
+// still owed.
+func Releasable(c Claim, amount money.Amount, now time.Time) error {
+	if c.Claimed.Currency != amount.Currency {
+		return ident.E(ident.KindState, "currency_differs", "the claim is in %s, not in %s", c.Claimed.Currency, amount.Currency)
+	}
+	if c.Status == Decided && c.Owed() && c.Confirmed == amount {
+		return nil
+	}
+	if c.Status == Received {
+		return ident.E(ident.KindState, "not_triaged", "check the claim against the records first")
+	}
+	c.Decision = ApproveFull
+	_, err := Next(c, Decide, now)
+	return err
 }
 
 func (c *Claim) clock(name string) *Clock {

@@ -87,7 +87,8 @@ func TestNextOfAll(t *testing.T) {
 
 func TestMoneyMovesOfAll(t *testing.T) {
 	advances := []Advance{NoAdvance, Shadow, Advanced, Confirmed, Reversed, WrittenOff}
-	may := map[Advance]string{NoAdvance: "shadow paid", Shadow: "paid confirmed reversed", Advanced: "confirmed reversed", Reversed: "written_off"}
+	may := map[Advance]string{NoAdvance: "shadow paid",
+		Shadow: "paid confirmed reversed", Advanced: "confirmed reversed", Reversed: "written_off"}
 	for _, from := range advances {
 		for _, to := range advances {
 			ok := strings.Contains(" "+may[from]+" ", " "+string(to)+" ")

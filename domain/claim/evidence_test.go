@@ -51,12 +51,14 @@ func TestEvidence(t *testing.T) {
 				w.Errorf("%v %+v", err, got)
 			}
 		}
-		for name, body := range map[string]string{"page.png": "<!DOCTYPE html><script>alert(1)</script>", "a.pdf": "MZ\x90\x00\x03", "b.zip": "PK\x03\x04x",
+		for name, body := range map[string]string{"page.png": "<!DOCTYPE html><script>alert(1)</script>",
+			"a.pdf": "MZ\x90\x00\x03", "b.zip": "PK\x03\x04x",
 			"c.svg": `<?xml version="1.0"?><svg/>`, "empty": "", "d": "\x7fELF\x02\x01"} {
 			_, err := w.add(name, body)
 			w.want(err, ident.KindInvalid, "evidence_type")
 		}
-		for _, name := range []string{"", ".", "..", "../../etc/passwd", `..\x`, "a/b", "a\x00.png", "a\nb", "a\u202egnp.exe", "\xff\xfe", strings.Repeat("x", 256)} {
+		for _, name := range []string{"", ".", "..", "../../etc/passwd", `..\x`, "a/b", "a\x00.png", "a\nb",
+			"a\u202egnp.exe", "\xff\xfe", strings.Repeat("x", 256)} {
 			_, err := w.add(name, png)
 			w.want(err, ident.KindInvalid, "file_name")
 		}

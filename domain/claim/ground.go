@@ -28,7 +28,7 @@ var phrases = map[string]notice.Text{
 	"claimed_less":               {ZH: "所报金额低于实际损失", EN: "less was claimed than was lost"},
 	"said_twice":                 {ZH: "重复报告", EN: "reported more than once"},
 	"nobody_found":               {ZH: "未找到对应的账户", EN: "no account was found"},
-	"claimed_elsewhere":          {ZH: "部分付款已在另一份申请中", EN: "some of the payments are in another claim"},
+	"claimed_elsewhere":          {ZH: "同一损失可能已在另一份申请中", EN: "another claim may be for the same loss"},
 	"claim_withdrawn":            {ZH: "申请人已撤回申请", EN: "the claim was withdrawn"},
 	"heir_unknown":               {ZH: "账户持有人已去世，继承人尚未确认", EN: "the holder has died and no heir has stepped in"},
 	"account_of_another":         {ZH: "名单上的账户属于他人", EN: "the account on the list is another person's"},
@@ -36,6 +36,7 @@ var phrases = map[string]notice.Text{
 	"two_payees":                 {ZH: "名单上有两个不同的收款账户", EN: "the list names two different receiving accounts"},
 	"received_stolen_money":      {ZH: "该账户收到过被盗资金", EN: "the account received stolen money"},
 	"more_after_payment":         {ZH: "赔付之后又有新的损失", EN: "more was lost than was paid"},
+	"decided_other_amount":       {ZH: "此前已按另一金额作出决定", EN: "another amount was decided before"},
 	"decided_by_person":          {ZH: "经人工核定", EN: "decided by a person"},
 }
 

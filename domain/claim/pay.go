@@ -11,6 +11,7 @@ import (
 
 	"surety/domain/fund"
 	"surety/kernel/ident"
+	"surety/kernel/money"
 	"surety/platform/access"
 	"surety/platform/db"
 )
@@ -52,9 +53,6 @@ func (s *Service) Pay(ctx context.Context, actor ident.Actor, id ident.ID, fundI
 		if err := s.cfg.Access.Check(tx, actor, access.ActFundPay, access.Object{ID: id}, map[string]string{"fund": fundID}); err != nil {
 			return err
 		}
-		if c.Incident != "" {
-			return ident.E(ident.KindState, "belongs_to_incident", "this claim is paid with its incident, by the approval of all")
-		}
 		if c.Status == Paying || c.Status == Settled {
 			rep.Payout, _, err = s.cfg.Fund.Payout(tx, c.Payout)
 			return err
@@ -72,6 +70,12 @@ func (s *Service) pay(tx *db.Tx, actor ident.Actor, c Claim, fundID string, rep 
 	if err != nil {
 		return err
 	}
+	if c.Incident != "" && len(before) == 0 { // what came back may be paid singly: the incident may be closed by then
+		return ident.E(ident.KindState, "belongs_to_incident", "this claim is paid with its incident, by the approval of all")
+	}
+	if err := s.otherPerson(tx, actor, c); err != nil {
+		return err
+	}
 	in := fund.PayIn{
 		ID: payoutOf(c.ID, len(before)+1), FundID: fundID, Purpose: payoutOf(c.ID, 1), Claim: c.ID, Ref: c.Number,
 		Amount: c.Confirmed, To: c.PayTo, Code: fund.CodeCompensation, Basis: string(c.Basis),
@@ -83,13 +87,47 @@ func (s *Service) pay(tx *db.Tx, actor ident.Actor, c Claim, fundID string, rep 
 	if err != nil {
 		return err
 	}
-	if figures.EarmarkedFor.Minor < in.Amount.Minor { // after a rejection it is set aside still
-		if err := s.cfg.Fund.EarmarkTx(tx, actor, "ear-"+in.ID, fundID, in.Purpose, in.Amount); err != nil {
+	if missing := in.Amount.Minor - figures.EarmarkedFor.Minor; missing > 0 { // after a rejection it is set aside still
+		err := s.cfg.Fund.EarmarkTx(tx, actor, "ear-"+in.ID, fundID, in.Purpose, money.Of(missing, in.Amount.Currency))
+		if err != nil {
 			return err
 		}
 	}
 	rep.Payout, err = s.PayTx(tx, actor, c.ID, PayIn{ID: in.ID, FundID: fundID, Purpose: in.Purpose, Amount: in.Amount, To: in.To})
 	return err
+}
+
+// otherPerson keeps who decided a claim from paying it too: one person must not
+// be able to take money out alone.
+func (s *Service) otherPerson(tx *db.Tx, actor ident.Actor, c Claim) error {
+	ds, err := s.Decisions(tx, c.ID)
+	if err != nil {
+		return err
+	}
+	if len(ds) > 0 && ds[len(ds)-1].Actor == actor.ID {
+		return ident.E(ident.KindDenied, "decided_by_you", "you have decided this claim; another person must pay it")
+	}
+	return nil
+}
+
+// beingApproved refuses a change of the account while somebody has signed an order
+// to the present one: the second person must sign what the first one saw.
+func (s *Service) beingApproved(tx *db.Tx, c Claim) error {
+	before, err := s.cfg.Fund.ByClaim(tx, c.ID)
+	if err != nil {
+		return err
+	}
+	orders, err := s.cfg.Access.For(tx, payoutOf(c.ID, len(before)+1))
+	if err != nil {
+		return err
+	}
+	for _, a := range orders {
+		if a.State == access.Open && a.Expires.After(s.cfg.Clock.Now()) {
+			return ident.E(ident.KindState, "being_approved",
+				"the payment to the present account is just being approved; try again tomorrow, or tell us")
+		}
+	}
+	return nil
 }
 
 // released asks two people for what is over the limit of one. The one who has

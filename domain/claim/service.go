@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"surety/domain/fund"
 	"surety/domain/notice"
@@ -264,6 +265,14 @@ func (s *Service) linkPayments(tx *db.Tx, c *Claim, ids []string) error {
 	return nil
 }
 
+// freePayments unties a withdrawn claim's payments.
+func (s *Service) freePayments(tx *db.Tx, c Claim) error {
+	if _, err := tx.Exec(`delete from claim_payment where claim = $1`, c.ID); err != nil {
+		return err
+	}
+	return s.cfg.Payment.UnreportTx(tx, c.ID)
+}
+
 func byWhom(actor ident.Actor) string {
 	switch actor.Kind {
 	case ident.Customer:
@@ -453,6 +462,9 @@ func (s *Service) decide(tx *db.Tx, actor, person ident.Actor, id ident.ID, in D
 		if to.Account != "" {
 			c.PayTo = to
 		}
+		if in.Kind != Refuse && c.PayTo.Account == "" { // a date of payment cannot be promised
+			return ident.E(ident.KindState, "no_pay_to", "the claimant has named no account to be paid to; ask for it first")
+		}
 		return nil
 	})
 	if err != nil {
@@ -542,8 +554,9 @@ func current(payout ident.ID) func(c *Claim) error {
 
 func (s *Service) certify(tx *db.Tx, actor ident.Actor, c Claim, p fund.Payout) (notice.Issued, error) {
 	in := notice.IssueIn{
-		Owner: c.Claimant, PaidAt: p.Settled, Amount: p.Amount, FromFund: p.FundID, PayeeName: p.To.Name, BankName: p.To.Bank,
-		BankAccount: p.To.Account, ClaimID: c.ID, IncidentID: c.Incident, IncidentName: c.IncidentName, Basis: string(c.Basis),
+		Owner: c.Claimant, PaidAt: p.Settled, Amount: p.Amount, FromFund: p.FundID, PayeeName: short(p.To.Name),
+		BankName: short(p.To.Bank), BankAccount: p.To.Account, ClaimID: c.ID, IncidentID: c.Incident,
+		IncidentName: short(c.IncidentName), Basis: string(c.Basis),
 		PayoutID: p.ID,
 	}
 	if c.Claimant != c.Holder {
@@ -551,9 +564,19 @@ func (s *Service) certify(tx *db.Tx, actor ident.Actor, c Claim, p fund.Payout) 
 		if err != nil {
 			return notice.Issued{}, err
 		}
-		in.OnBehalfOf = holder.Name
+		in.OnBehalfOf = short(holder.Name)
 	}
 	return s.cfg.Notice.Issue(tx, actor, in)
+}
+
+// short keeps a name to what a certificate has room for: no name may keep money
+// that has arrived from being booked.
+func short(name string) string {
+	for len(name) > 150 {
+		_, n := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-n]
+	}
+	return name
 }
 
 // payoutRejected hears that the money came back: a person must find another
@@ -599,6 +622,9 @@ func (s *Service) Move(ctx context.Context, actor ident.Actor, id ident.ID, e Ev
 		if c, err = s.step(tx, actor, act, id, e, words, nil); err != nil {
 			return err
 		}
+		if c.Status == Withdrawn { // the payments can be claimed again
+			return s.freePayments(tx, c)
+		}
 		if e == Ask {
 			return s.write(tx, c, "claim.needs_you", notice.Data{"question": words, "due": c.clock(ClaimantAnswer).Due})
 		}
@@ -624,9 +650,12 @@ func (s *Service) SetPayTo(ctx context.Context, actor ident.Actor, id ident.ID, 
 			map[string]string{"field": "pay_to"}); err != nil {
 			return err
 		}
-		if c.Incident != "" && c.Status == Decided {
-			return ident.E(ident.KindState, "pay_to_approved", "the account was approved with the others of the incident; "+
-				"another one must be approved again, so please tell us")
+		if err := s.beingApproved(tx, c); err != nil {
+			return err
+		}
+		if c.Incident != "" && c.PayTo.Account != "" {
+			return ident.E(ident.KindState, "pay_to_approved", "the account is the one that is approved with the others of the incident; "+
+				"to have another one, please tell us")
 		}
 		return s.redirect(tx, &c, to)
 	})

@@ -89,7 +89,8 @@ func TestFileOfOthers(t *testing.T) {
 		_, err := w.Move(w.ctx, w.song, "clm_1", e, "我")
 		w.want(err, ident.KindDenied, "not_allowed")
 	}
-	w.want(w.Decide(w.ctx, w.song, "clm_1", claim.DecisionIn{Kind: claim.ApproveFull, Amount: money.Yuan(100)}), ident.KindDenied, "not_allowed")
+	w.want(w.Decide(w.ctx, w.song, "clm_1", claim.DecisionIn{Kind: claim.ApproveFull, Amount: money.Yuan(100)}),
+		ident.KindDenied, "not_allowed")
 }
 
 func TestFileWithoutPayments(t *testing.T) {
@@ -109,10 +110,11 @@ func TestFileWithoutPayments(t *testing.T) {
 	for code, spoil := range map[string]func(*claim.FileIn){
 		"required": func(in *claim.FileIn) { in.Basis, in.PoliceCase = claim.PoliceConfirmation, "" },
 		"unknown":  func(in *claim.FileIn) { in.Kind = "bad" }, "amount_not_positive": func(in *claim.FileIn) { in.Claimed.Minor = -1 },
-		"too_long":      func(in *claim.FileIn) { in.Words = strings.Repeat("x", 8001) },
-		"twice":         func(in *claim.FileIn) { in.Payments = []string{"P1", "P1"} },
-		"too_many":      func(in *claim.FileIn) { in.Payments = make([]string, 201) },
-		"bad_character": func(in *claim.FileIn) { in.ID = "a/b" }, "payment_not_found": func(in *claim.FileIn) { in.Payments = []string{"P1", "Z"} },
+		"too_long":          func(in *claim.FileIn) { in.Words = strings.Repeat("x", 8001) },
+		"twice":             func(in *claim.FileIn) { in.Payments = []string{"P1", "P1"} },
+		"too_many":          func(in *claim.FileIn) { in.Payments = make([]string, 201) },
+		"bad_character":     func(in *claim.FileIn) { in.ID = "a/b" },
+		"payment_not_found": func(in *claim.FileIn) { in.Payments = []string{"P1", "Z"} },
 	} {
 		bad := w.in("clm_3")
 		bad.Claimed = money.Yuan(1)
@@ -174,7 +176,8 @@ func TestFileTogether(t *testing.T) {
 func TestDecide(t *testing.T) {
 	both(t, func(w *world) {
 		w.file("clm_1", "P1")
-		w.want(w.Decide(w.ctx, handler, "clm_1", claim.DecisionIn{Kind: claim.ApproveFull, Amount: money.Yuan(100)}), ident.KindState, "not_triaged")
+		w.want(w.Decide(w.ctx, handler, "clm_1", claim.DecisionIn{Kind: claim.ApproveFull, Amount: money.Yuan(100)}),
+			ident.KindState, "not_triaged")
 		w.move(handler, "clm_1", claim.Investigate)
 		for _, c := range []struct {
 			code string
@@ -212,6 +215,19 @@ func TestDecide(t *testing.T) {
 		}
 		w.unchangeable()
 	})
+}
+
+func TestDecideWithoutAccount(t *testing.T) {
+	w := newWorld(t, db.SQLite)
+	in := w.in("clm_1", "P1")
+	in.PayTo = fund.PayTo{}
+	_, err := w.File(w.ctx, w.song, in)
+	w.ok(err)
+	w.move(handler, "clm_1", claim.Investigate)
+	full := claim.DecisionIn{Kind: claim.ApproveFull, Amount: money.Yuan(100)}
+	w.want(w.Decide(w.ctx, handler, "clm_1", full), ident.KindState, "no_pay_to")
+	w.ok(w.SetPayTo(w.ctx, w.song, "clm_1", money1))
+	w.ok(w.Decide(w.ctx, handler, "clm_1", full))
 }
 
 // unchangeable tries to change what was decided and what happened, through SQL.
@@ -263,7 +279,8 @@ func TestPaidOnceThroughTheBank(t *testing.T) {
 		w.is("clm_1", claim.Settled)
 		w.view(func(tx *db.Tx) error {
 			certs, err := w.notice.ByClaim(tx, "clm_1")
-			if len(certs) != 1 || certs[0].PayoutID != "po_2" || certs[0].Amount != money.Yuan(100) || certs[0].Owner != w.song.ID || certs[0].OnBehalfOf != "" {
+			if len(certs) != 1 || certs[0].PayoutID != "po_2" || certs[0].Amount != money.Yuan(100) ||
+				certs[0].Owner != w.song.ID || certs[0].OnBehalfOf != "" {
 				w.Errorf("%+v", certs)
 			}
 			return err
@@ -294,6 +311,51 @@ func (w *world) jobsHold() {
 			}
 		}
 		return err
+	})
+}
+
+// A late word about an earlier payout settles nothing: the claim waits for its own.
+func TestWordOfAnotherPayout(t *testing.T) {
+	w := newWorld(t, db.SQLite)
+	w.file("clm_1", "P1")
+	w.move(handler, "clm_1", claim.Investigate)
+	w.approve("clm_1", claim.ApproveFull, 100)
+	w.ok(w.pay("clm_1", "po_1"))
+	w.settle("po_1")
+	w.ok(w.pay("clm_1", "po_2"))
+	w.ok(w.db.Update(w.ctx, func(tx *db.Tx) error {
+		return w.queue.Put(tx, fund.EventSettled, "late", fund.PayoutEvent{Payout: "po_1", Claim: "clm_1", Purpose: "claims"}, w.clock.Now())
+	}))
+	w.drain()
+	w.is("clm_1", claim.Paying)
+	w.settle()
+	w.is("clm_1", claim.Settled)
+}
+
+// Many people move a claim at once: it moves once, with one event and one letter.
+func TestMoveTogether(t *testing.T) {
+	both(t, func(w *world) {
+		w.file("clm_1", "P1")
+		var wg sync.WaitGroup
+		errs := make([]error, 12)
+		for i := range errs {
+			wg.Go(func() { _, errs[i] = w.Move(w.ctx, handler, "clm_1", claim.Ask, "请补充") })
+		}
+		wg.Wait()
+		moved := 0
+		for _, err := range errs {
+			switch {
+			case err == nil:
+				moved++
+			case ident.CodeOf(err) != "not_in_this_state" && ident.CodeOf(err) != "claim_moved":
+				w.Errorf("%v", err)
+			}
+		}
+		var story []claim.Story
+		w.view(func(tx *db.Tx) (err error) { story, err = w.Story(tx, "clm_1"); return err })
+		if moved != 1 || len(story) != 2 || w.letters(w.song.ID, "claim.needs_you") != 1 {
+			w.Fatalf("moved %d times, %+v", moved, story)
+		}
 	})
 }
 
@@ -340,7 +402,8 @@ func TestWhatWasApprovedIsPaid(t *testing.T) {
 	}
 	full := claim.DecisionIn{Kind: claim.ApproveFull, Amount: money.Yuan(100)}
 	w.want(release(ident.Job("x"), full, money1), ident.KindDenied, "not_released")
-	w.want(release(handler, claim.DecisionIn{Kind: claim.Refuse, Ground: "x", Proofs: []string{"y"}}, money1), ident.KindDenied, "not_released")
+	w.want(release(handler, claim.DecisionIn{Kind: claim.Refuse, Ground: "x", Proofs: []string{"y"}}, money1),
+		ident.KindDenied, "not_released")
 	w.want(release(handler, full, fund.PayTo{}), ident.KindInvalid, "required")
 	w.want(release(handler, full, money1), ident.KindState, "not_in_this_state")
 }

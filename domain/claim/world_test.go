@@ -203,7 +203,8 @@ func (w *world) approve(id ident.ID, kind claim.DecisionKind, yuan int64) {
 
 func (w *world) refuse(id ident.ID) {
 	w.Helper()
-	w.ok(w.Decide(w.ctx, handler, id, claim.DecisionIn{Kind: claim.Refuse, Ground: "paid_by_holder", Proofs: []string{"no_record"}, Words: "本机付款"}))
+	w.ok(w.Decide(w.ctx, handler, id, claim.DecisionIn{Kind: claim.Refuse, Ground: "paid_by_holder", Proofs: []string{"no_record"},
+		Words: "本机付款"}))
 }
 
 func (w *world) pay(id, payout ident.ID) (err error) {

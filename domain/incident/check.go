@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"surety/domain/claim"
@@ -89,7 +90,7 @@ func (s *Service) check(tx *db.Tx, i Incident, marks []Mark, v *Victim) error {
 			return err
 		}
 	}
-	why, err := s.obstacle(tx, *v)
+	why, err := s.obstacle(tx, i, *v)
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (s *Service) check(tx *db.Tx, i Incident, marks []Mark, v *Victim) error {
 
 // obstacle is why the victim's claim cannot take up what was found, "" if it can:
 // one person's withdrawn or decided claim must not hold up all others.
-func (s *Service) obstacle(tx *db.Tx, v Victim) (string, error) {
+func (s *Service) obstacle(tx *db.Tx, i Incident, v Victim) (string, error) {
 	if v.Claim != "" {
 		c, _, err := s.cfg.Claim.Get(tx, v.Claim)
 		if err != nil {
@@ -120,6 +121,9 @@ func (s *Service) obstacle(tx *db.Tx, v Victim) (string, error) {
 		case claim.Paying, claim.Settled:
 			return "paid_already", nil
 		case claim.Decided, claim.Closed:
+			if c.Owed() { // decided and to be paid, or paid again after it came back
+				return s.owes(c, v)
+			}
 			if c.Decision != claim.Refuse {
 				return "paid_already", nil
 			}
@@ -132,7 +136,43 @@ func (s *Service) obstacle(tx *db.Tx, v Victim) (string, error) {
 	if err == nil && len(free) < len(v.Payments) {
 		return "claimed_elsewhere", nil
 	}
-	return "", err
+	if err != nil {
+		return "", err
+	}
+	return s.elsewhere(tx, i, v)
+}
+
+// owes compares what was decided and is still owed with what is found now.
+func (s *Service) owes(c claim.Claim, v Victim) (string, error) {
+	if v.Verdict.Payable() && c.Confirmed != v.Amount {
+		return "decided_other_amount", nil
+	}
+	return "", nil
+}
+
+// elsewhere looks for another claim of the same person by which this loss may have
+// been paid: with the same police case, of the same days, or of the same sum. A
+// person must look; the same loss is not paid twice because two lists name it.
+func (s *Service) elsewhere(tx *db.Tx, i Incident, v Victim) (string, error) {
+	if v.Party == "" {
+		return "", nil
+	}
+	cs, err := s.cfg.Claim.List(tx, claim.Filter{Party: v.Party, Limit: 500})
+	if err != nil {
+		return "", err
+	}
+	cases := strings.Split(v.PoliceCase, ", ")
+	for _, c := range cs {
+		approved := c.Decision == claim.ApproveFull || c.Decision == claim.ApprovePartial
+		if c.ID == v.Claim || c.Holder != v.Party || !approved {
+			continue
+		}
+		days := c.Kind == claim.Theft && !c.LossDate.Before(i.From) && c.LossDate.Before(i.To)
+		if days || c.PoliceCase != "" && slices.Contains(cases, c.PoliceCase) || c.Confirmed == v.Amount {
+			return "claimed_elsewhere", nil
+		}
+	}
+	return "", nil
 }
 
 // free lists the victim's payments that no other claim has.
@@ -163,9 +203,16 @@ func (s *Service) joinClaim(tx *db.Tx, i Incident, v *Victim) error {
 	case v.Police.Minor > 0:
 		basis, caseNo = claim.PoliceConfirmation, cmp.Or(caseNo, i.Title) // their list vouches, if it gives no number
 	}
+	if before, found, err := s.cfg.Claim.Get(tx, v.Claim); err != nil {
+		return err
+	} else if found && before.Status == claim.Withdrawn { // a person has decided all the same: a claim of its own
+		v.Claim = ""
+	} else if found && before.Status == claim.Decided && before.Owed() {
+		return nil // it says all there is to say
+	}
 	if v.Claim == "" {
 		c, err := s.cfg.Claim.FileTx(tx, clerk(), claim.FileIn{
-			ID: i.ID + "." + v.ID, Kind: claim.Theft, Holder: v.Party, Claimant: v.Claimant, Account: v.Account,
+			ID: i.ID + "." + v.ID + "." + strconv.Itoa(v.Version), Kind: claim.Theft, Holder: v.Party, Claimant: v.Claimant, Account: v.Account,
 			Claimed: v.Amount, Basis: basis, PoliceCase: caseNo, LossDate: i.From, Incident: i.ID, Source: "police_list",
 		})
 		if err != nil {
@@ -263,8 +310,20 @@ func (s *Service) Resolve(ctx context.Context, actor ident.Actor, victim ident.I
 			if v.Party == "" {
 				return ident.E(ident.KindState, "nobody_found", "find the person's account first")
 			}
+			f, _, err := s.cfg.Fund.Get(tx, i.FundID)
+			if err != nil {
+				return err
+			}
+			if amount.Currency != f.Currency {
+				return ident.Invalid("amount.currency", "currency_differs", "the %s fund pays %s, not %s", f.ID, f.Currency, amount.Currency)
+			}
 			if v.Approval != "" || v.Payout != "" {
 				return ident.E(ident.KindState, "approved", "two people have released this victim's money already")
+			}
+			if v.Claim == "" { // the one that the victim has handed in, if there is one
+				if v.Claim, err = s.claimBefore(tx, i, *v, v.Payments); err != nil {
+					return err
+				}
 			}
 			v.Verdict, v.Amount = Resolved, amount
 			if !slices.Contains(v.Reasons, "decided_by_person") {

@@ -313,7 +313,8 @@ func (s *Service) Gather(ctx context.Context, actor ident.Actor, id ident.ID) (r
 // outgoing reads, for each person whom the police name, the payments that others
 // may have made out of their accounts in the window. known holds every account of
 // every victim's.
-func (s *Service) outgoing(tx *db.Tx, i Incident) (known map[string]bool, home map[string]string, outs map[string][]payment.Payment, err error) {
+func (s *Service) outgoing(tx *db.Tx, i Incident) (known map[string]bool, home map[string]string,
+	outs map[string][]payment.Payment, err error) {
 	known, home, outs = map[string]bool{}, map[string]string{}, map[string][]payment.Payment{}
 	vs, err := s.Victims(tx, i.ID)
 	if err != nil {

@@ -85,7 +85,8 @@ func TestOnePersonTwoAccounts(t *testing.T) {
 	own := theft("P9", "W1", 500) // from one of their accounts to the other, with their other telephone
 	own.Device, own.Payee = "dev-1b", "W1B"
 	w := smallWorld(t, theft("P1", "W1", 100), theft("P2", "W1B", 50), theft("P3", "W2", 10), theft("P4", "W3", 20), own)
-	w.sayList(row("c1", song, "W1", 100, card1), row("c2", song, "W1B", 50, card1), row("c3", tang, "", 10, card2), row("c4", qiu, "W3", 20, card2))
+	w.sayList(row("c1", song, "W1", 100, card1), row("c2", song, "W1B", 50, card1),
+		row("c3", tang, "", 10, card2), row("c4", qiu, "W3", 20, card2))
 	w.check()
 	v := w.is("宋伟", incident.Confirmed, 150, "records_equal_police")
 	if v.PoliceCase != "c1, c2" || len(v.Payments) != 2 || len(w.victims()) != 3 {
@@ -217,12 +218,14 @@ func TestFoundThenListed(t *testing.T) {
 
 func TestListsAgainAndAmended(t *testing.T) {
 	w := smallWorld(t, theft("P1", "W1", 100), theft("P2", "W2", 10), theft("P3", "W3", 20))
-	w.sayList(row("c1", song, "W1", 100, card1), row("c2", tang, "W2", 11, card2), row("c3", qiu, "W3", 20, card2), row("", wu, "W4", 7, card1))
+	w.sayList(row("c1", song, "W1", 100, card1), row("c2", tang, "W2", 11, card2), row("c3", qiu, "W3", 20, card2),
+		row("", wu, "W4", 7, card1))
 	w.check()
 	w.is("汤哲绍", incident.Differs, 0, "records_differ_from_police")
 	w.is("吴敬坚", incident.PoliceConfirmed, 7)
 	// The second edition of the list: the same people, one amount put right, one case more.
-	w.sayList(row("c1", song, "W1", 100, card1), row("c2", tang, "W2", 10, card2), row("c3", qiu, "W3", 20, card2), row("", wu, "W4", 7, card1),
+	w.sayList(row("c1", song, "W1", 100, card1), row("c2", tang, "W2", 10, card2), row("c3", qiu, "W3", 20, card2),
+		row("", wu, "W4", 7, card1),
 		row("c5", wang, "W5", 3, card1))
 	w.check()
 	w.is("宋伟", incident.Confirmed, 100)
@@ -262,8 +265,8 @@ func TestCustomersOwnClaims(t *testing.T) {
 	w.ok(err)
 	w.check() // who has withdrawn holds nobody up
 	w.is("邱光发", incident.Differs, 0, "claim_withdrawn")
-	// Somebody in the customer's session changes the account: what two people saw is what is paid.
-	w.ok(w.claim.SetPayTo(w.ctx, w.customer("W1"), one.ID, payTo("石言", card2)))
+	// Somebody in the customer's session wants another account: what two people see is what is paid.
+	w.want(w.claim.SetPayTo(w.ctx, w.customer("W1"), one.ID, payTo("石言", card2)), ident.KindState, "pay_to_approved")
 	w.release()
 	if c := w.claimOf(w.victim("宋伟")); c.PayTo.Account != card1 {
 		t.Fatalf("approved %s, to be paid %s", card1, c.PayTo.Account)
@@ -274,6 +277,25 @@ func TestCustomersOwnClaims(t *testing.T) {
 	w.settle()
 	if w.inc().Status != incident.Paid {
 		t.Fatal(w.inc().Status)
+	}
+}
+
+// Who told us in the portal and by telephone has one claim.
+func TestToldTwice(t *testing.T) {
+	w := smallWorld(t)
+	who := w.customer("W5")
+	c, err := w.claim.File(w.ctx, who, claim.FileIn{ID: "clm_wang", Kind: claim.Theft, Holder: who.ID, Claimant: who.ID,
+		Claimed: money.Yuan(40), Basis: claim.SwornStatement, LossDate: today.Add(-72 * time.Hour), Words: "不是我", PayTo: payTo("武树和", card2)})
+	w.ok(err)
+	w.ok(w.reportOf("U1", "W5", 5000))
+	if v := w.victim("W5"); v.Claim != c.ID || v.Reported != money.Yuan(50) {
+		t.Fatalf("%+v", v)
+	}
+	w.check()
+	v := w.is("W5", incident.False, 0)
+	w.ok(w.Resolve(w.ctx, w.handler, v.ID, money.Yuan(40), fund.PayTo{}, "已核实"))
+	if b := w.release(); len(b.Victims) != 1 || b.Victims[0].PayTo.Account != card2 {
+		t.Fatalf("the account that the customer named is not used: %+v", b)
 	}
 }
 
@@ -314,6 +336,11 @@ func TestDeadWithoutHeirAndTwoHeirs(t *testing.T) {
 	w.check()
 	v := w.is("宋伟", incident.Inherited, 100)
 	if v.Claimant != heir || v.Police != money.Yuan(100) || v.PayTo.Name != "胡淑芬" {
+		t.Fatalf("%+v", v)
+	}
+	w.sayList(dead, row("c8", wang, "W5", 3, card2)) // a later list names the dead holder's own card again
+	w.check()
+	if v = w.is("宋伟", incident.Inherited, 100); v.PayTo.Name != "胡淑芬" || w.claimOf(v).PayTo.Name != "胡淑芬" {
 		t.Fatalf("%+v", v)
 	}
 }

@@ -52,8 +52,8 @@ func Events() []Event {
 // moves is the one table of what may happen in which state.
 var moves = map[Status]map[Event]Status{
 	Declared:   {Gather: Gathering, Close: Closed},
-	Gathering:  {Gather: Gathering, Reconcile: Reconciled, Close: Closed},
-	Reconciled: {Gather: Gathering, Reconcile: Reconciled, Propose: Proposed, Close: Closed},
+	Gathering:  {Gather: Gathering, Reconcile: Reconciled, Pay: Gathering, Close: Closed},
+	Reconciled: {Gather: Gathering, Reconcile: Reconciled, Propose: Proposed, Pay: Reconciled, Close: Closed},
 	Proposed:   {Withdraw: Reconciled, Approve: Approved},
 	Approved:   {Pay: Paying},
 	Paying:     {Gather: Gathering, Propose: Proposed, Pay: Paying, Settle: Paid},
@@ -178,8 +178,11 @@ func (in DeclareIn) Check() error {
 	if err := ident.CheckID("id", in.ID); err != nil {
 		return err
 	}
-	if n := len(strings.TrimSpace(in.Title)); n == 0 || n > 200 {
-		return ident.Invalid("title", "required", "the title must say what happened, in at most 200 bytes")
+	if n := len(strings.TrimSpace(in.Title)); n == 0 || n > 150 {
+		return ident.Invalid("title", "required", "the title must say what happened, in at most 150 bytes")
+	}
+	if len(in.ID) > 30 { // the ids of its claims begin with it
+		return ident.Invalid("id", "too_long", "the id has %d characters, at most 30 are allowed", len(in.ID))
 	}
 	if err := ident.CheckID("fund_id", in.FundID); err != nil {
 		return err

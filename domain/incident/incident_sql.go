@@ -98,7 +98,8 @@ type secret struct {
 }
 
 const victimColumns = `v.id, v.incident, v.party, v.account, v.police_case, v.police, v.reported, v.reports, v.recorded, v.currency,
-v.payments, v.estate, v.verdict, v.reasons, v.amount, v.claim, v.claimant, v.doubt, v.approval, v.payout, v.called, v.called_at, v.sealed, v.version`
+v.payments, v.estate, v.verdict, v.reasons, v.amount, v.claim, v.claimant, v.doubt, v.approval, v.payout,
+v.called, v.called_at, v.sealed, v.version`
 
 // Victims lists an incident's victims in the order they became known, with the
 // state of each one's payout.
@@ -202,7 +203,8 @@ func (s *Service) saveVictim(tx *db.Tx, v *Victim) error {
 	v.Version++
 	if v.Version == 1 {
 		_, err = tx.Exec(`insert into incident_victim (id, party, account, police_case, police, reported, reports, recorded,
-currency, payments, estate, verdict, reasons, amount, claim, claimant, payout, called, called_at, sealed, doubt, approval, incident, version)
+currency, payments, estate, verdict, reasons, amount, claim, claimant, payout, called, called_at, sealed,
+doubt, approval, incident, version)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, 1)`,
 			append(args, v.Incident)...)
 		return err
@@ -335,8 +337,18 @@ func led(tx *db.Tx, source ident.ID, line int, victim ident.ID, how string) erro
 // addCase keeps what the police say of a victim's case. A later source takes the
 // place of an earlier one; two rows of one source are two losses.
 func addCase(tx *db.Tx, source, victim ident.ID, caseNo string, amount money.Amount) error {
-	if caseNo == "" { // the same sum again is the same loss
-		caseNo = "?" + strconv.FormatInt(amount.Minor, 10)
+	unnamed := "?" + strconv.FormatInt(amount.Minor, 10) // the same sum again is the same loss
+	if caseNo == "" {
+		var named int
+		_, err := tx.Row([]any{&named}, `select count(*) from incident_case where victim = $1 and amount = $2 and source <> $3`,
+			victim, amount.Minor, source)
+		if err != nil || named > 0 {
+			return err // another list gives this loss its number
+		}
+		caseNo = unnamed
+	} else if _, err := tx.Exec(`delete from incident_case where victim = $1 and case_no = $2 and source <> $3`,
+		victim, unnamed, source); err != nil {
+		return err
 	}
 	if _, err := tx.Exec(`delete from incident_case where victim = $1 and case_no = $2 and source <> $3`, victim, caseNo, source); err != nil {
 		return err

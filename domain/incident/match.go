@@ -192,7 +192,14 @@ func (s *Service) claimBefore(tx *db.Tx, i Incident, v Victim, payments []string
 		ours := c.Holder == v.Party && (c.Incident == "" || c.Incident == i.ID) && c.Status != claim.Withdrawn
 		same := slices.Contains(claimed, c.ID) || c.PoliceCase != "" && slices.Contains(strings.Split(v.PoliceCase, ", "), c.PoliceCase)
 		days := c.Kind == claim.Theft && !c.LossDate.Before(i.From) && c.LossDate.Before(i.To)
-		if ours && (same || days && len(payments) == 0) {
+		if ours && !same && days { // the same loss, told without our records
+			whole, _, err := s.cfg.Claim.Get(tx, c.ID)
+			if err != nil {
+				return "", err
+			}
+			same = len(whole.Payments) == 0
+		}
+		if ours && same {
 			return c.ID, nil
 		}
 	}

@@ -24,8 +24,8 @@ func five(t *testing.T, dialect db.Dialect) *world {
 	w.ok(err)
 	w.live(nil)
 	w.declare(1_000_000)
-	w.sayList(row("c1", song, "W1", 100, card1), row("c2", tang, "W2", 10, card2), row("c3", qiu, "W3", 20, card2), row("c4", wu, "W4", 30, card1),
-		row("c5", wang, "W5", 40, card1))
+	w.sayList(row("c1", song, "W1", 100, card1), row("c2", tang, "W2", 10, card2), row("c3", qiu, "W3", 20, card2),
+		row("c4", wu, "W4", 30, card1), row("c5", wang, "W5", 40, card1))
 	w.check()
 	return w
 }
@@ -90,8 +90,8 @@ func TestApproveIsAtomic(t *testing.T) {
 		w.check()
 		b, _, err := w.Propose(w.ctx, w.lead, inc)
 		w.ok(err)
-		for _, statement := range []string{"insert into claim_decision", "insert into ledger_transfers", "update incident_victim", "update incident set",
-			"insert into claim_event", "insert into audit_"} {
+		for _, statement := range []string{"insert into claim_decision", "insert into ledger_transfers", "update incident_victim",
+			"update incident set", "insert into claim_event", "insert into audit_"} {
 			w.faults.FailStatement(statement)
 			if _, err = w.Approve(w.ctx, w.second, inc, b.Hash); err == nil {
 				w.faults.FailStatement("\x00 nothing")
@@ -229,6 +229,37 @@ func TestLaterVictims(t *testing.T) {
 	w.settle()
 	if w.inc().Status != incident.Paid || len(w.bank.Paid()) != 6 {
 		t.Fatal(w.inc().Status)
+	}
+}
+
+// Whatever becomes of a victim between the signatures and the order: only what was
+// signed is paid, and the others are.
+func TestOnlyWhatWasSigned(t *testing.T) {
+	w := five(t, db.SQLite)
+	w.release()
+	vs := w.victims()
+	w.ok(w.db.Update(w.ctx, func(tx *db.Tx) error { return w.claim.RedirectTx(tx, vs[0].Claim, payTo("石言", card2)) }))
+	rep, err := w.PayAll(w.ctx, w.lead, inc, func(done, _ int) {
+		if done == 2 { // a clerk finds another account while the others are being paid
+			w.ok(w.Redirect(w.ctx, w.handler, vs[4].ID, payTo(vs[4].Name, card2), "旧卡已销户"))
+		}
+	})
+	if rep != (incident.PayReport{Ordered: 3, Failed: 2}) || !strings.Contains(err.Error(), "have it approved again") {
+		t.Fatalf("%+v %v", rep, err)
+	}
+	w.settle()
+	if len(w.bank.Paid()) != 3 || w.inc().Status != incident.Paying {
+		t.Fatal(w.bank.Paid())
+	}
+	w.ok(w.Redirect(w.ctx, w.handler, vs[0].ID, vs[0].PayTo, "原账户无误"))
+	if b := w.release(); b.Total.Minor != vs[0].Amount.Minor+vs[4].Amount.Minor {
+		t.Fatal(b.Total)
+	}
+	_, err = w.PayAll(w.ctx, w.lead, inc, nil)
+	w.ok(err)
+	w.settle()
+	if f := w.figures(); w.inc().Status != incident.Paid || f.PaidFor != money.Yuan(200) || f.EarmarkedFor.Minor != 0 {
+		t.Fatalf("%s %+v", w.inc().Status, f)
 	}
 }
 

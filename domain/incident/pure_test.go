@@ -18,8 +18,8 @@ import (
 func TestNextOfAll(t *testing.T) {
 	want := map[incident.Status]string{ // in the order of Events: gather reconcile propose withdraw approve pay settle close
 		incident.Declared:   "gathering - - - - - - closed",
-		incident.Gathering:  "gathering reconciled - - - - - closed",
-		incident.Reconciled: "gathering reconciled proposed - - - - closed",
+		incident.Gathering:  "gathering reconciled - - - gathering - closed",
+		incident.Reconciled: "gathering reconciled proposed - - reconciled - closed",
 		incident.Proposed:   "- - - reconciled approved - - -",
 		incident.Approved:   "- - - - - paying - -",
 		incident.Paying:     "gathering - proposed - - paying paid -",
@@ -149,8 +149,10 @@ func TestDeriveMarksAndStolen(t *testing.T) {
 	home := map[string]string{"A": "a", "B": "b", "C": "c", "D": "d"}
 	outs := map[string][]payment.Payment{
 		"A": {move("1", "A", "T1", "thief", "transfer", 10), move("2", "A", "S", "a", "transfer", 1), move("3", "A", "X", "two", "transfer", 5)},
-		"B": {move("4", "B", "T1", "thief", "transfer", 20), move("5", "B", "SHOP", "till", "purchase", 2), move("6", "B", "X", "two", "transfer", 5)},
-		"C": {move("7", "C", "T2", "thief", "withdrawal", 30), move("8", "C", "SHOP", "till", "purchase", 2), move("9", "C", "T1", "", "transfer", 3)},
+		"B": {move("4", "B", "T1", "thief", "transfer", 20), move("5", "B", "SHOP", "till", "purchase", 2),
+			move("6", "B", "X", "two", "transfer", 5)},
+		"C": {move("7", "C", "T2", "thief", "withdrawal", 30), move("8", "C", "SHOP", "till", "purchase", 2),
+			move("9", "C", "T1", "", "transfer", 3)},
 		"D": {move("10", "D", "T1", "other", "transfer", 40), move("11", "D", "SHOP", "till", "purchase", 2)},
 	}
 	marks := incident.DeriveMarks(outs, home)

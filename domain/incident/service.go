@@ -196,7 +196,25 @@ func (s *Service) batch(tx *db.Tx, id ident.ID) (Batch, error) {
 	if err != nil {
 		return Batch{}, err
 	}
-	return BatchOf(vs)
+	var ready, waiting []Victim
+	for _, v := range vs {
+		stuck := false
+		if v.Verdict.Payable() && v.Approval == "" && v.Payout == "" {
+			c, found, err := s.cfg.Claim.Get(tx, v.Claim)
+			if err != nil {
+				return Batch{}, err
+			}
+			stuck = !found || claim.Releasable(c, v.Amount, s.cfg.Clock.Now()) != nil
+		}
+		if stuck { // one person's claim must not hold up all others
+			waiting = append(waiting, v)
+		} else {
+			ready = append(ready, v)
+		}
+	}
+	b, err := BatchOf(ready)
+	b.Waiting = append(b.Waiting, waiting...)
+	return b, err
 }
 
 // WithdrawProposal takes the proposal back; nothing has been paid by it.
@@ -295,9 +313,7 @@ func (s *Service) release(tx *db.Tx, actor ident.Actor, i Incident, v Victim) er
 		return err
 	}
 	approved := c.Decision == claim.ApproveFull || c.Decision == claim.ApprovePartial
-	if c.Status == claim.Decided && approved && c.Confirmed == v.Amount { // the account alone is another
-		err = s.cfg.Claim.RedirectTx(tx, v.Claim, v.PayTo)
-	} else {
+	if c.Status != claim.Decided || !approved || c.Confirmed != v.Amount { // else the account alone is another
 		kind := claim.ApproveFull
 		if v.Amount.Minor < max(c.Claimed.Minor, v.Reported.Minor) {
 			kind = claim.ApprovePartial
@@ -326,6 +342,9 @@ func (s *Service) Close(ctx context.Context, actor ident.Actor, id ident.ID) err
 		for _, v := range vs {
 			if v.Approval != "" && (v.Payout == "" || !v.State.Final()) {
 				return ident.E(ident.KindState, "payouts_under_way", "money that two people have released is still on its way")
+			}
+			if v.Verdict.Payable() && v.State != fund.Settled {
+				return ident.E(ident.KindState, "not_all_paid", "victim %s is confirmed and has not been paid", v.ID)
 			}
 		}
 		if err := s.advance(tx, &i, Close); err != nil {

@@ -1,8 +1,11 @@
 package incident_test
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -27,7 +30,37 @@ func TestStory(t *testing.T) {
 		w.paid()
 		w.told()
 		w.closed()
+		w.nothingReadable()
 	})
+}
+
+// nothingReadable searches the SQLite file for the victims of the list and the heir.
+func (w *world) nothingReadable() {
+	w.Helper()
+	path, ok := strings.CutPrefix(w.url, "sqlite:")
+	if !ok {
+		return
+	}
+	files, err := filepath.Glob(path + "*")
+	w.ok(err)
+	var all []byte
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		w.ok(err)
+		all = append(all, b...)
+	}
+	if !bytes.Contains(all, []byte("川公刑〔2026〕1180号")) || !bytes.Contains(all, []byte("W102751")) {
+		w.Fatalf("the search finds nothing at all in %v", files)
+	}
+	secrets := []string{"胡淑芬", "陈国栋", "6217000000000000017"}
+	for _, v := range w.victims() {
+		secrets = append(secrets, v.Name, v.PayTo.Account)
+	}
+	for _, secret := range secrets {
+		if secret != "" && bytes.Contains(all, []byte(secret)) {
+			w.Errorf("%s stands in the file", secret)
+		}
+	}
 }
 
 func (w *world) gathered() {
@@ -85,7 +118,8 @@ func (w *world) rowsLead() {
 			got[src.Kind+" "+r.Kind+" "+led]++
 		}
 	}
-	want := map[string]int{"police_list title none": 1, "police_list header none": 1, "police_list total none": 1, "police_list duplicate none": 1,
+	want := map[string]int{"police_list title none": 1, "police_list header none": 1, "police_list total none": 1,
+		"police_list duplicate none":  1,
 		"police_list victim somebody": 46, "user_reports header none": 1, "user_reports victim somebody": 60,
 		"user_reports duplicate somebody": 1, "estate estate somebody": 1}
 	if !maps.Equal(got, want) {

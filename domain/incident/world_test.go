@@ -57,6 +57,7 @@ type world struct {
 	testing.TB
 	ctx     context.Context
 	db      *db.DB
+	url     string
 	faults  *db.Faults
 	clock   *ident.ManualClock
 	access  *access.Access
@@ -77,7 +78,9 @@ func newWorld(t testing.TB, dialect db.Dialect) *world {
 	t.Helper()
 	w := &world{TB: t, ctx: context.Background(), faults: &db.Faults{}, clock: ident.NewManualClock(today),
 		out: filepath.Join(t.TempDir(), "out"), files: map[string]bool{}}
-	w.db = dbtest.Open(t, dialect, dbtest.Options{Migrations: migrations, Faults: w.faults})
+	w.url = dbtest.NewURL(t, dialect)
+	w.db = dbtest.OpenURL(t, w.url, dbtest.Options{Migrations: migrations, Faults: w.faults})
+	t.Cleanup(func() { w.db.Close() })
 	ids := ident.NewMaker(w.clock)
 	signer, verifier, err := audit.LoadOrCreateKey(t.TempDir())
 	w.ok(err)

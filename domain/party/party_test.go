@@ -157,13 +157,8 @@ func TestFind(t *testing.T) {
 					w.Errorf("number %q: %v %v", n, found, err)
 				}
 			}
-			for _, n := range []string{"17000024755", "170-0002-4755", "+8617000024755", "0086 170 0002 4755", "１７０００００２４７５５"[3:], "(86)17000024755"} {
-				ps, err := w.ByPhone(tx, n)
-				if strings.HasPrefix(n, "７") { // a digit is missing
-					if len(ps) != 0 || err != nil {
-						w.Errorf("telephone %q finds somebody", n)
-					}
-				} else if err != nil || len(ps) != 1 || ps[0].Name != "汤哲绍" {
+			for _, n := range []string{"17000024755", "170-0002-4755", "+8617000024755", "0086 170 0002 4755", "１７００００２４７５５", "(86)17000024755"} {
+				if ps, err := w.ByPhone(tx, n); err != nil || len(ps) != 1 || ps[0].Name != "汤哲绍" {
 					w.Errorf("telephone %q: %v %v", n, ps, err)
 				}
 			}

@@ -430,6 +430,12 @@ func (s *Service) ReportTx(tx *db.Tx, id string, claim ident.ID) error {
 		`update payment set claim_id = $2, version = version + 1 where id = $1 and (claim_id = '' or claim_id = $2)`, id, claim)
 }
 
+// UnreportTx unties the payments of a claim that was withdrawn.
+func (s *Service) UnreportTx(tx *db.Tx, claim ident.ID) error {
+	_, err := tx.Exec(`update payment set claim_id = '', version = version + 1 where claim_id = $1`, claim)
+	return err
+}
+
 // View shows a payment to an actor; a customer sees only their own.
 func (s *Service) View(ctx context.Context, actor ident.Actor, id string) (p Payment, err error) {
 	var owner ident.ID

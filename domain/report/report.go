@@ -175,7 +175,8 @@ from payment p where p.at >= $1 and p.at < $2 and p.currency = $3`
 	}{
 		{func(d *Day) *Count { return &d.Decided }, byDay + ` group by 1`},
 		{func(d *Day) *Count { return &d.Stopped }, byDay + ` and p.outcome <> 'allow' group by 1`},
-		{func(d *Day) *Count { return &d.Lost }, byDay + ` and p.state = 'settled' and exists (select 1 from claim_payment cp join claim c on c.id = cp.claim
+		{func(d *Day) *Count { return &d.Lost }, byDay + ` and p.state = 'settled'
+and exists (select 1 from claim_payment cp join claim c on c.id = cp.claim
 where cp.payment = p.id and c.decision in ('approve_full', 'approve_partial')) group by 1`},
 		{func(d *Day) *Count { return &d.PaidBack }, `select (t.at + $4) / $5, count(*), cast(coalesce(sum(t.amount), 0) as bigint)
 from ledger_transfers t join ledger_transfers o on o.id = t.pending
