@@ -143,6 +143,13 @@ func (c *Client) WriteStatement(ctx context.Context, incident, lang string) (Sta
 	return out, err
 }
 
+// PublishStatement lets the public see a version; another person than its author.
+func (c *Client) PublishStatement(ctx context.Context, incident, lang string, number int) error {
+	_, err := c.Do(ctx, http.MethodPost, "/v1/incidents/"+seg(incident)+"/statements/publication",
+		map[string]any{"lang": lang, "number": number}, nil)
+	return err
+}
+
 // CloseIncident ends an incident and sets its fund free.
 func (c *Client) CloseIncident(ctx context.Context, incident string) error {
 	return c.verb(ctx, http.MethodPost, incident, "close", nil)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -750,8 +749,6 @@ func (l *life) end() error {
 	return nil
 }
 
-var errNoAudit = errors.New("the house cannot be read")
-
 // compare is the auditor's day: every balance, payout and claim; then the house's
 // own verification, the explanation of each cent, and the trail.
 func (l *life) compare() error {
@@ -768,7 +765,7 @@ func (l *life) compare() error {
 		}
 	}
 	if err := l.a.DB.View(l.ctx, l.compareTx); err != nil {
-		return errors.Join(errNoAudit, err)
+		return fmt.Errorf("the house cannot be read: %w", err)
 	}
 	l.compareRails()
 	v, err := l.a.Verify(l.ctx)

@@ -6,12 +6,11 @@ import (
 	"fmt"
 
 	"surety/kernel/ident"
-	"surety/kernel/money"
 	"surety/platform/db"
 )
 
-// limit is what one person may pay alone.
-var limit = money.Yuan(50_000).Minor
+// limit is what one person may pay alone, in fen.
+const limit = 50_000_00
 
 // Walk follows each cent that left the bank back to its reasons, from the tables
 // alone: transfer, payout, claim, decision by a person, and over the limit or in

@@ -410,6 +410,9 @@ func (d *Demo) statement(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := d.staff["stf_compliance"].PublishStatement(ctx, incidentID, lang, st.Number); err != nil {
+			return err
+		}
 		name := filepath.Join(d.cfg.Dir, "statement."+lang+".md")
 		if err := os.WriteFile(name, []byte(st.Body), 0o600); err != nil {
 			return err

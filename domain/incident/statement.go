@@ -3,6 +3,7 @@ package incident
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -24,6 +25,8 @@ type Statement struct {
 	Figures  notice.Figures
 	Author   ident.ID
 	At       time.Time
+	// Published is when another person let the public see it; zero for a draft.
+	Published time.Time
 }
 
 // WriteStatement writes the next version of the statement from the facts in the
@@ -42,9 +45,9 @@ func (s *Service) WriteStatement(ctx context.Context, actor ident.Actor, id iden
 				return err
 			}
 			var n int64
-			_, err = tx.Row([]any{&n}, `insert into incident_statement (incident, number, lang, body, figures, author, at)
+			_, err = tx.Row([]any{&n}, `insert into incident_statement (incident, number, lang, body, figures, author, at, published, published_by)
 select cast($1 as text), coalesce(max(number), 0) + 1, cast($2 as text), cast($3 as text), cast($4 as text), cast($5 as text),
-cast($6 as bigint) from incident_statement where incident = $1 and lang = $2 returning number`,
+cast($6 as bigint), 0, '' from incident_statement where incident = $1 and lang = $2 returning number`,
 				id, string(lang), st.Body, string(figures), actor.ID, ident.Micros(st.At))
 			st.Number = int(n)
 			return err
@@ -64,17 +67,49 @@ func (s *Service) draft(tx *db.Tx, id ident.ID, lang notice.Lang) (Statement, er
 	return Statement{Incident: id, Lang: lang, Body: body, Figures: f, At: s.cfg.Clock.Now()}, err
 }
 
+// Publish lets the public see a version. Who wrote it cannot publish it: a
+// statement that goes out is read by two people.
+func (s *Service) Publish(ctx context.Context, actor ident.Actor, id ident.ID, lang notice.Lang, number int) error {
+	return s.cfg.Access.Update(ctx, actor, access.ActIncidentStatement, access.Object{ID: id},
+		map[string]any{"lang": string(lang), "publish": number}, func(tx *db.Tx) error {
+			all, err := s.Statements(tx, id)
+			if err != nil {
+				return err
+			}
+			i := slices.IndexFunc(all, func(st Statement) bool { return st.Lang == lang && st.Number == number })
+			if i < 0 {
+				return ident.NotFound("statement", fmt.Sprintf("%s %d", lang, number))
+			}
+			if !all[i].Published.IsZero() {
+				return nil
+			}
+			if all[i].Author == actor.ID {
+				return ident.E(ident.KindDenied, "written_by_you", "you wrote this version; another person must publish it")
+			}
+			return tx.ExecOne(ident.E(ident.KindConflict, "statement_moved", "somebody else has just published it"),
+				`update incident_statement set published = $4, published_by = $5
+where incident = $1 and lang = $2 and number = $3 and published = 0`,
+				id, string(lang), number, ident.Micros(s.cfg.Clock.Now()), actor.ID)
+		})
+}
+
+// Published lists the versions that the public may see, newest first.
+func (s *Service) Published(tx *db.Tx, id ident.ID) ([]Statement, error) {
+	all, err := s.Statements(tx, id)
+	return slices.DeleteFunc(all, func(st Statement) bool { return st.Published.IsZero() }), err
+}
+
 // Statements lists the versions, newest first.
 func (s *Service) Statements(tx *db.Tx, id ident.ID) (out []Statement, err error) {
-	err = tx.Rows(`select incident, number, lang, body, figures, author, at from incident_statement where incident = $1
+	err = tx.Rows(`select incident, number, lang, body, figures, author, at, published from incident_statement where incident = $1
 order by at desc, number desc`, []any{id}, func(scan func(...any) error) error {
 		var st Statement
 		var figures string
-		var at int64
-		if err := scan(&st.Incident, &st.Number, &st.Lang, &st.Body, &figures, &st.Author, &at); err != nil {
+		var at, published int64
+		if err := scan(&st.Incident, &st.Number, &st.Lang, &st.Body, &figures, &st.Author, &at, &published); err != nil {
 			return err
 		}
-		st.At = ident.FromMicros(at)
+		st.At, st.Published = ident.FromMicros(at), ident.FromMicros(published)
 		out = append(out, st)
 		return json.Unmarshal([]byte(figures), &out[len(out)-1].Figures)
 	})

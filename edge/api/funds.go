@@ -135,6 +135,9 @@ func (s *server) payoutRoutes() []route {
 			Summary: "Ask the rail what became of a payout of unknown outcome",
 			Text:    "The question is put; look at the payout for the answer.", Out: jsonOut[Payout]("the payout as it is now"),
 			Lookup: "/v1/payouts/{id}", Do: s.reconcilePayout},
+		{Method: "POST", Path: "/v1/payouts/{id}/returns", ID: "payout-give-back", Act: access.ActFundSettle,
+			Summary: "Book that a settled payout came back from the payee's bank", In: jsonIn[ReturnIn](),
+			Out: jsonOut[Payout]("the payout as it is now"), Lookup: "/v1/payouts/{id}", Do: s.giveBack},
 	}
 }
 
@@ -309,6 +312,21 @@ func (s *server) importStatus(c *call) error {
 	rep, err := s.cfg.Fund.ImportStatus(c.ctx, c.actor, bytes.NewReader(b))
 	return done(c, StatusReport{Message: rep.Message, Entries: rep.Entries, Settled: rep.Settled, Rejected: rep.Rejected,
 		Pending: rep.Pending, Unchanged: rep.Unchanged, Problems: fields(rep.Problems)}, err)
+}
+
+// ReturnIn is money that came back.
+type ReturnIn struct {
+	Amount money.Amount `json:"amount" doc:"the whole payout"`
+	Reason string       `json:"reason" doc:"the bank's, for example AC04"`
+}
+
+func (s *server) giveBack(c *call) error {
+	var in ReturnIn
+	if err := c.json(&in); err != nil {
+		return err
+	}
+	p, err := s.cfg.Fund.GiveBack(c.ctx, c.actor, c.id("id"), in.Amount, in.Reason)
+	return done(c, wirePayout(p), err)
 }
 
 func (s *server) reconcilePayout(c *call) error {

@@ -105,6 +105,14 @@ type Statement struct {
 	Figures StatementFigures `json:"figures"`
 	Author  string           `json:"author"`
 	At      time.Time        `json:"at"`
+	// Published is when the public could first see it.
+	Published time.Time `json:"published,omitzero"`
+}
+
+// PublicationIn names a version.
+type PublicationIn struct {
+	Lang   string `json:"lang" enum:"zh,en"`
+	Number int    `json:"number"`
 }
 
 // StatementFigures are the figures that the statement rests on.
@@ -180,6 +188,9 @@ func (s *server) incidentRoutes() []route {
 		{Method: "POST", Path: one + "/statements", ID: "incident-statement-write", Act: access.ActIncidentStatement, Lookup: one + "/statements",
 			Summary: "Write the next version of the statement from the books", In: jsonIn[StatementIn](),
 			Out: created[Statement]("the version"), Do: s.writeStatement},
+		{Method: "POST", Path: one + "/statements/publication", ID: "incident-statement-publish", Act: access.ActIncidentStatement,
+			Summary: "Let the public see a version; another person than its author", Lookup: one + "/statements",
+			In: jsonIn[PublicationIn](), Out: nothing("it is public"), Do: s.publishStatement},
 		{Method: "POST", Path: one + "/close", ID: "incident-close", Act: access.ActIncidentClose, Lookup: one,
 			Summary: "Nothing is left to do; the fund is free again", Out: nothing("it is closed"), Do: s.closeIncident},
 	}
@@ -445,7 +456,7 @@ func boardEvent(b incident.Board) ([]byte, error) {
 
 func wireStatement(st incident.Statement) Statement {
 	f := st.Figures
-	return Statement{Number: st.Number, Lang: string(st.Lang), Body: st.Body, Author: st.Author, At: st.At, Figures: StatementFigures{
+	return Statement{Number: st.Number, Lang: string(st.Lang), Body: st.Body, Author: st.Author, At: st.At, Published: st.Published, Figures: StatementFigures{
 		AsOf: f.AsOf, Victims: f.Victims, VictimsAmount: f.VictimsAmount, Paid: f.Paid, PaidAmount: f.PaidAmount, Heirs: f.Heirs,
 		HeirsAmount: f.HeirsAmount, Left: f.Left, LeftAmount: f.LeftAmount, Confirmed: f.Confirmed, PoliceConfirmed: f.PoliceConfirmed,
 		Differing: f.Differing, Reports: f.Reports, Inflated: f.Inflated, False: f.False, FundLeft: f.FundLeft}}
@@ -474,6 +485,14 @@ func orAbsent(err error, c *call, id ident.ID) error {
 		return err
 	}
 	return access.Absent(c.route.Act, id)
+}
+
+func (s *server) publishStatement(c *call) error {
+	var in PublicationIn
+	if err := c.json(&in); err != nil {
+		return err
+	}
+	return c.empty(s.cfg.Incident.Publish(c.ctx, c.actor, c.id("id"), notice.Lang(in.Lang), in.Number))
 }
 
 func (s *server) writeStatement(c *call) error {

@@ -82,6 +82,10 @@ func bodies(id string, n int) any {
 			`"documents":["d"],"pay_to":"建设银行 6217000000000000017"},"police_report":"p"}`}
 	case "incident-approve":
 		return ApprovalIn{Hash: strings.Repeat("ab", 32)}
+	case "incident-statement-publish":
+		return PublicationIn{Lang: "zh", Number: 1}
+	case "payout-give-back":
+		return ReturnIn{Amount: cny, Reason: "AC04"}
 	case "incident-statement-write":
 		return StatementIn{Lang: "zh"}
 	case "victim-call":

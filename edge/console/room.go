@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -430,8 +431,16 @@ func (a *ask) statementPart(v roomView) []templ.Component {
 		}
 	}
 	f := st.Figures
+	lead := a.t("statement.draft", st.Number, web.When(a.ctx, st.At))
+	if !st.Published.IsZero() {
+		lead = a.t("statement.published", st.Number, web.When(a.ctx, st.Published))
+	} else if a.may(access.ActIncidentStatement) && st.Author != a.actor.ID {
+		parts = append(parts, web.Confirm(web.ConfirmProps{Button: a.t("statement.publish"), Yes: a.t("statement.publish"),
+			Says: a.t("statement.publish_says"), Action: "/incidents/" + v.ID + "/publish",
+			Hidden: []web.Hidden{{Name: "lang", Value: string(st.Lang)}, {Name: "number", Value: strconv.Itoa(st.Number)}}}))
+	}
 	parts = append(parts, columns(
-		a.card("", article(a.t("statement.draft", st.Number, web.When(a.ctx, st.At)), markdownBlocks(st.Body))),
+		a.card("", article(lead, markdownBlocks(st.Body))),
 		a.card("statement.figures", web.DefList(
 			web.Term{Label: a.t("statement.victims"), Value: web.Text(web.Count(f.Victims) + " · " + f.VictimsAmount.String())},
 			web.Term{Label: a.t("statement.paid"), Value: web.Text(web.Count(f.Paid) + " · " + f.PaidAmount.String())},
@@ -457,6 +466,19 @@ func (a *ask) statement() error {
 		return a.again("", err, (*ask).room)
 	}
 	return a.done("/incidents/"+id+"?tab=statement", "statement.written")
+}
+
+// publish lets the public see a version that another person wrote.
+func (a *ask) publish() error {
+	id := a.path("id")
+	number, err := strconv.Atoi(a.posted("number"))
+	if err != nil {
+		return ident.Invalid("number", "number", "the version has a number")
+	}
+	if err := a.c.cfg.Incident.Publish(a.ctx, a.actor, id, notice.Lang(a.posted("lang")), number); err != nil {
+		return a.again("", err, (*ask).room)
+	}
+	return a.done("/incidents/"+id+"?tab=statement", "statement.is_published")
 }
 
 // paragraph is one piece of a statement.

@@ -45,6 +45,7 @@ func work() []route {
 		{"POST /incidents/{id}/approve", access.ActIncidentApprove, (*ask).approve},
 		{"POST /incidents/{id}/pay", access.ActIncidentPay, (*ask).pay},
 		{"POST /incidents/{id}/statement", access.ActIncidentStatement, (*ask).statement},
+		{"POST /incidents/{id}/publish", access.ActIncidentStatement, (*ask).publish},
 		{"POST /incidents/{id}/close", access.ActIncidentClose, (*ask).closeIncident},
 		{"GET /incidents/{id}/victims/{victim}", access.ActIncidentRead, (*ask).victim},
 		{"POST /incidents/{id}/victims/{victim}/reveal", access.ActPartyRead, (*ask).victimReveal},

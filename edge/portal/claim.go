@@ -68,7 +68,7 @@ func (p *Portal) life(ctx context.Context, me person, id ident.ID) (l life, err 
 			l.Holder = who.Name
 		}
 		if l.Claim.Incident != "" {
-			all, err := p.cfg.Incident.Statements(tx, l.Claim.Incident)
+			all, err := p.cfg.Incident.Published(tx, l.Claim.Incident)
 			if err != nil {
 				return err
 			}

@@ -174,12 +174,12 @@ func uploaded(r *http.Request) (body []byte, err error) {
 	return body, err
 }
 
-// statement shows the latest public statement of an incident in the language of
+// statement shows the latest published statement of an incident in the language of
 // the page, else in the other one.
 func (p *Portal) statement(w http.ResponseWriter, r *http.Request) error {
 	var all []incident.Statement
 	err := p.cfg.DB.View(r.Context(), func(tx *db.Tx) (err error) {
-		all, err = p.cfg.Incident.Statements(tx, r.PathValue("incident"))
+		all, err = p.cfg.Incident.Published(tx, r.PathValue("incident"))
 		return err
 	})
 	if err != nil {

@@ -93,5 +93,8 @@ create table incident_statement (
   figures  text   not null, -- JSON, as the ledger had them
   author   text   not null,
   at       bigint not null,
-  primary key (incident, number, lang)
+  published    bigint not null, -- 0: a draft
+  published_by text   not null,
+  primary key (incident, number, lang),
+  check (published_by <> author)
 );
