@@ -437,7 +437,8 @@ func saveCmd(ts *testscript.TestScript, neg bool, args []string) {
 
 var (
 	unseen = regexp.MustCompile(`(?s)<(script|style|svg|head)\b.*?</(script|style|svg|head)>|<!--.*?-->`)
-	block  = regexp.MustCompile(`</?(p|div|li|tr|h[1-6]|dt|section|article|header|form|table|ul|ol|main|nav|br|button|option|label|summary)\b[^>]*>`)
+	block  = regexp.MustCompile(`</?(p|div|li|tr|h[1-6]|dt|section|article|header|form|table|ul|ol|main|nav|br|button|option|` +
+		`label|summary)\b[^>]*>`)
 	tag    = regexp.MustCompile(`<[^>]*>`)
 	blanks = regexp.MustCompile(`[^\S\n]+`)
 	lines  = regexp.MustCompile(`\s*\n\s*`)

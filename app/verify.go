@@ -65,7 +65,8 @@ group by claim having count(*) > 1`},
 		`select o.id from fund_payout o where o.state = 'settled' and not exists
 (select 1 from ledger_transfers t where t.pending = 'pay.' || o.id and t.kind = 'post' and t.amount = o.amount)`},
 	{"a posted payout is not settled",
-		`select o.id from fund_payout o join ledger_transfers t on t.pending = 'pay.' || o.id and t.kind = 'post' where o.state not in ('settled', 'returned')`},
+		`select o.id from fund_payout o join ledger_transfers t on t.pending = 'pay.' || o.id and t.kind = 'post'
+where o.state not in ('settled', 'returned')`},
 	{"a payout has no money set aside for it in the books",
 		`select o.id from fund_payout o where not exists (select 1 from ledger_transfers t where t.id = 'pay.' || o.id and t.kind = 'pending'
 and t.amount = o.amount and t.ref = o.purpose)`},

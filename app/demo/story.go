@@ -127,8 +127,9 @@ func (d *Demo) history(ctx context.Context) error {
 func (d *Demo) declare(ctx context.Context) error {
 	d.say.chapter("30 May 2026, 08:00: the police call. The incident is declared")
 	_, _, err := d.lead().Declare(ctx, client.NewIncident{
-		ID: incidentID, Title: "“3·19”系列盗窃案", FundID: "emergency", From: time.Date(2026, 5, 15, 0, 0, 0, 0, china),
-		To: time.Date(2026, 5, 30, 0, 0, 0, 0, china), Deadline: time.Date(2026, 5, 30, 23, 59, 0, 0, china),
+		ID: incidentID, Title: "3·19系列盗窃案", FundID: "emergency",
+		From: time.Date(2026, 5, 15, 0, 0, 0, 0, china),
+		To:   time.Date(2026, 5, 30, 0, 0, 0, 0, china), Deadline: time.Date(2026, 5, 30, 23, 59, 0, 0, china),
 	})
 	if err != nil {
 		return err
@@ -165,7 +166,8 @@ func (d *Demo) gather(ctx context.Context) error {
 	for _, m := range found.Marks {
 		d.say.line("Mark: %s %s %s.", m.Kind, m.Value, m.Why)
 	}
-	d.say.line("Searching the records by these marks finds %d account that nobody had named: %s.", len(found.Found), strings.Join(found.Found, ", "))
+	d.say.line("Searching the records by these marks finds %d account that nobody had named: %s.", len(found.Found),
+		strings.Join(found.Found, ", "))
 	estate, err := file("estate.json")
 	if err != nil {
 		return err
@@ -228,7 +230,8 @@ func (d *Demo) reconcile(ctx context.Context) error {
 	}
 	d.say.rule()
 	d.say.money("to be paid", people, rep.Payable.String())
-	d.say.line("%d claimed more than was lost: paid what was lost. %d reported twice: paid once.", rep.Reasons["claimed_more"], rep.Reasons["said_twice"])
+	d.say.line("%d claimed more than was lost: paid what was lost. %d reported twice: paid once.",
+		rep.Reasons["claimed_more"], rep.Reasons["said_twice"])
 	refused := 0
 	for _, v := range vs {
 		if v.Verdict != "false" {
@@ -301,7 +304,8 @@ func (d *Demo) pay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say.line("%d payouts ordered. The button is pressed once more: %d new, %d were ordered already.", rep.Ordered, again.Ordered, again.Already)
+	d.say.line("%d payouts ordered. The button is pressed once more: %d new, %d were ordered already.",
+		rep.Ordered, again.Ordered, again.Already)
 	d.Clock.Advance(5 * time.Minute)
 	if _, err := d.App.Queue.Drain(ctx); err != nil {
 		return err

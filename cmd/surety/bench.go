@@ -25,7 +25,7 @@ type benchCmd struct {
 	What     string        `arg:"" enum:"all,ledger,assess" default:"all" help:"all, ledger or assess."`
 	Callers  int           `help:"Callers at the same time." default:"64"`
 	For      time.Duration `help:"How long each measurement takes." default:"5s"`
-	Postgres string        `help:"URL of a PostgreSQL server on which databases may be made; without it only SQLite is measured." env:"SURETY_BENCH_PG"`
+	Postgres string        `help:"URL of an empty PostgreSQL database; without it only SQLite is measured." env:"SURETY_BENCH_PG"`
 	JSON     bool          `help:"One JSON object a line."`
 }
 

@@ -43,7 +43,8 @@ func (c *demoCmd) Run(e *env) error {
 	if c.Exit { // nobody will come: any free port will do
 		staff, portal = "127.0.0.1:0", "127.0.0.1:0"
 	}
-	fmt.Fprintf(story, "Surety %s: the mass theft at a micropayment company, lived through on this machine.\nData directory: %s\n", app.Version, dir)
+	fmt.Fprintf(story, "Surety %s: the mass theft at a micropayment company, lived through on this machine.\nData directory: %s\n",
+		app.Version, dir)
 	d, sum, err := demo.Run(e.ctx, demo.Config{
 		Dir: dir, DB: c.DB, Out: story, Staff: staff, Portal: portal,
 		Elapsed: func() time.Duration { return clock.Now().Sub(start) },

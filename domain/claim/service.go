@@ -664,6 +664,11 @@ func (s *Service) SetPayTo(ctx context.Context, actor ident.Actor, id ident.ID, 
 // RedirectTx is SetPayTo in an act that an incident has checked.
 func (s *Service) RedirectTx(tx *db.Tx, id ident.ID, to fund.PayTo) error {
 	c, err := s.load(tx, id)
+	if err != nil || c.PayTo == to {
+		return err
+	}
+	err = s.cfg.Access.Check(tx, ident.Job("incident"), access.ActClaimFile, access.Object{ID: id, Owner: c.Claimant},
+		map[string]string{"field": "pay_to"})
 	if err != nil {
 		return err
 	}

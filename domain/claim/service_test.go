@@ -324,7 +324,11 @@ func TestWordOfAnotherPayout(t *testing.T) {
 	w.settle("po_1")
 	w.ok(w.pay("clm_1", "po_2"))
 	w.ok(w.db.Update(w.ctx, func(tx *db.Tx) error {
-		return w.queue.Put(tx, fund.EventSettled, "late", fund.PayoutEvent{Payout: "po_1", Claim: "clm_1", Purpose: "claims"}, w.clock.Now())
+		late := fund.PayoutEvent{Payout: "po_1", Claim: "clm_1", Purpose: "claims", Reason: "AC01"}
+		if err := w.queue.Put(tx, fund.EventRejected, "late", late, w.clock.Now()); err != nil {
+			return err
+		}
+		return w.queue.Put(tx, fund.EventSettled, "late", late, w.clock.Now())
 	}))
 	w.drain()
 	w.is("clm_1", claim.Paying)

@@ -246,7 +246,7 @@ func (w *world) answer(reject ...string) {
 		w.ok(err)
 		reply, err := w.bank.AnswerAll(order, bad, w.clock.Now())
 		w.ok(err)
-		_, err = w.fund.ImportStatus(w.ctx, host, bytes.NewReader(reply))
+		_, err = w.fund.ImportStatus(w.ctx, ident.Job("bank"), bytes.NewReader(reply))
 		w.ok(err)
 	}
 }

@@ -32,8 +32,8 @@
 //     and its time). Crash after it: sending; the rail may or may not have it.
 //  3. HAND OVER, outside. Bank: the file is a function of the batch, so it is
 //     written again, byte for byte, under the same name and MsgId. Wallet: the
-//     rail is asked first (Lookup); only what it has never seen is sent again,
-//     under the same id and with the same body.
+//     rail is asked first (Lookup); only what it has never seen, and never said
+//     that it took, is sent again, under the same id and with the same body.
 //  4. NOTE, one act: sent (bank: batch written), or the answer itself, or unknown
 //     with the next look put into the queue. Crash before it: as after 2 or 3;
 //     the job's lease runs out and the same code does it again.
@@ -45,12 +45,23 @@
 //     body or conflict), one live payout for each claim (partial unique index),
 //     one hold for each payout (ledger id), each hold ends once (ledger), and the
 //     rails know the id: an unknown outcome is never sent under another.
+//   - The bank may get a file twice (step 3, or a person sends it again) and refuse
+//     the second copy: a refusal for duplication (AM05, DUPL, DU01 to DU05, wherever
+//     in the report) never rejects. It is a problem of the report, and the payout is
+//     unknown until the bank speaks of the first copy.
+//   - A bank that says "refused" and later "paid" has contradicted itself: the payout
+//     stays rejected and is marked, and PayTx pays its claim no more while it is.
+//   - The bank's word counts only for the message, the payment information and the
+//     amount that we sent; keys of the API cannot bring it (access.ActFundSettle).
+//   - What no rail answers for, two people end on the same proof, of a payout that
+//     is unknown and has not moved since the first of them signed (Resolve).
 //   - No fund pays more than it has, no earmark for another purpose: ledger guards.
 //   - A frozen fund lets money out of free or any earmark for one purpose only
 //     [A11]: every outgoing act first writes the fund's row under that condition.
 //     What was ordered before the freeze ends as the rail says.
 //   - Over Config.FourEyes two people have approved (R23): this payout, by content,
-//     or its incident, and then all payouts together never exceed what they approved.
+//     or its incident, and then all payouts together never exceed what they approved,
+//     and ReleaseEarmark cannot take it back: only the incident's end does.
 //   - Who is paid is sealed (platform/vault) with the payout's id; files are 0600.
 //   - Each change of state has its audit record in the same transaction (R26).
 //

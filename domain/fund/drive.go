@@ -37,7 +37,7 @@ var jobActor = ident.Job("payout")
 
 // drive brings one payout a step further: it sends what was never sent, asks
 // about what was, and sends again, under the same id, only what the rail says it
-// has never seen. It is the handler of the first sending and of every later
+// has never seen and has never said that it took. It is the handler of the first sending and of every later
 // look, so a crash at any point is taken up by the same code:
 //
 //  1. approved -> sending is written   a crash leaves sending: looked up first
@@ -84,7 +84,7 @@ func (s *Service) ask(ctx context.Context, p *Payout) (Answer, error) {
 	if err != nil || a.Status != StatusAbsent {
 		return a, err
 	}
-	if p.State == Sent {
+	if p.State == Sent || !p.Sent.IsZero() { // never again, however often it is asked: it may have been paid
 		return Answer{}, ident.E(ident.KindUnknown, railForgot, "the rail had taken it and does not know it any more")
 	}
 	if p.State == Unknown {
@@ -115,7 +115,7 @@ func (s *Service) answer(ctx context.Context, j queue.Job, b railJob, p Payout, 
 		switch {
 		case railErr != nil:
 			why := cmp.Or(ident.CodeOf(railErr), "rail_failed")
-			if q.State == Sending || why == railForgot { // a look that failed tells nothing new of the others
+			if q.State == Sending || q.State == Sent && why == railForgot { // a look that failed tells nothing new of the others
 				if err := s.move(tx, jobActor, access.ActFundReconcile, &q, Lose, func(q *Payout) { q.Reason = why }); err != nil {
 					return err
 				}

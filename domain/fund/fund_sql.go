@@ -71,8 +71,8 @@ func (s *Service) insert(tx *db.Tx, in PayIn, now time.Time) (bool, error) {
 		return false, err
 	}
 	n, err := tx.Exec(`insert into fund_payout (id, body, fund_id, purpose, claim, ref, amount, currency, code, basis, rail,
-		sealed, approval, state, batch, rail_ref, reason, created, sent, settled, version)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'approved', '', '', '', $14, 0, 0, 1)
+		sealed, approval, state, batch, rail_ref, reason, created, sent, settled, version, contradicted)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'approved', '', '', '', $14, 0, 0, 1, false)
 		on conflict do nothing`,
 		in.ID, body, in.FundID, in.Purpose, in.Claim, in.Ref, in.Amount.Minor, string(in.Amount.Currency), in.Code, in.Basis,
 		in.To.Rail, sealed, in.Approval, ident.Micros(now))
@@ -97,7 +97,7 @@ func (s *Service) again(tx *db.Tx, in PayIn) (p Payout, found bool, err error) {
 }
 
 const payoutColumns = `p.id, p.fund_id, p.purpose, p.claim, p.ref, p.amount, p.currency, p.code, p.basis, p.sealed, p.approval,
-	p.state, p.batch, p.rail_ref, p.reason, p.created, p.sent, p.settled, p.version`
+	p.state, p.batch, p.rail_ref, p.reason, p.created, p.sent, p.settled, p.version, p.contradicted`
 
 func (s *Service) payouts(tx *db.Tx, where string, args ...any) ([]Payout, error) {
 	var out []Payout
@@ -107,7 +107,7 @@ func (s *Service) payouts(tx *db.Tx, where string, args ...any) ([]Payout, error
 		var currency string
 		var sealed []byte
 		err := scan(&p.ID, &p.FundID, &p.Purpose, &p.Claim, &p.Ref, &minor, &currency, &p.Code, &p.Basis, &sealed, &p.Approval,
-			&p.State, &p.Batch, &p.RailRef, &p.Reason, &created, &sent, &settled, &p.Version)
+			&p.State, &p.Batch, &p.RailRef, &p.Reason, &created, &sent, &settled, &p.Version, &p.Contradicted)
 		if err != nil {
 			return err
 		}
@@ -149,12 +149,32 @@ func save(tx *db.Tx, p *Payout) error {
 	moved := ident.E(ident.KindConflict, "payout_moved",
 		"payout %s has just been moved by somebody else; look at it again", p.ID)
 	err := tx.ExecOne(moved, `update fund_payout set state = $1, batch = $2, rail_ref = $3, reason = $4, sent = $5,
-		settled = $6, version = version + 1 where id = $7 and version = $8`,
-		string(p.State), p.Batch, p.RailRef, p.Reason, ident.Micros(p.Sent), ident.Micros(p.Settled), p.ID, p.Version)
+		settled = $6, contradicted = $7, version = version + 1 where id = $8 and version = $9`,
+		string(p.State), p.Batch, p.RailRef, p.Reason, ident.Micros(p.Sent), ident.Micros(p.Settled), p.Contradicted, p.ID, p.Version)
 	if err == nil {
 		p.Version++
 	}
 	return err
+}
+
+// uncontradicted refuses to pay a claim while the bank has said of an earlier
+// payout of it both that it was refused and that it arrived. The update waits for
+// an import that is just saying so; only then does the select look.
+func (s *Service) uncontradicted(tx *db.Tx, claim ident.ID) error {
+	if claim == "" {
+		return nil
+	}
+	if _, err := tx.Exec("update fund_payout set claim = claim where claim = $1", claim); err != nil {
+		return err
+	}
+	var id ident.ID
+	found, err := tx.Row([]any{&id}, "select min(id) from fund_payout where claim = $1 and contradicted having count(*) > 0", claim)
+	if err != nil || !found {
+		return err
+	}
+	return ident.E(ident.KindState, "payout_contradicted",
+		"the bank has said of payout %s of claim %s first that it was refused and then that it arrived; "+
+			"have the bank say in writing which is true: while that is open, the claim is not paid again", id, claim)
 }
 
 // useApproval takes an amount from what two people approved.

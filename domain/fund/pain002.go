@@ -2,6 +2,7 @@ package fund
 
 import (
 	"encoding/xml"
+	"slices"
 	"strings"
 
 	"surety/kernel/ident"
@@ -92,6 +93,11 @@ var reasons = map[string]string{
 	"AM04": "there is not enough money on our account",
 	"AM05": "the bank takes it for a duplicate",
 	"BE01": "name and account do not belong together",
+	"DU01": "the bank takes the file for a duplicate",
+	"DU02": "the bank takes the payment information for a duplicate",
+	"DU03": "the bank takes the transaction for a duplicate",
+	"DU04": "the bank takes the end-to-end id for a duplicate",
+	"DU05": "the bank takes the instruction id for a duplicate",
 	"DUPL": "the bank takes it for a duplicate",
 	"MD07": "the payee has died",
 	"MS02": "the payee's bank gives no reason",
@@ -99,6 +105,21 @@ var reasons = map[string]string{
 	"NARR": "see the bank's words",
 	"RC01": "the payee's bank is not known",
 	"RR04": "a regulator's rule",
+}
+
+// duplicates are the reasons of a bank that holds a payment for one that it has
+// already (external code set: ExternalStatusReason1Code). They say nothing against
+// the first copy of the file: that one may be paid.
+var duplicates = map[string]bool{
+	"AM05": true, "DUPL": true, "DU01": true, "DU02": true, "DU03": true, "DU04": true, "DU05": true,
+}
+
+// duplicate reports whether any of the reasons is one for a second copy. One is
+// enough: a refusal that is not clearly one of the payment itself is none.
+func duplicate(rs []reason002) bool {
+	return slices.ContainsFunc(rs, func(r reason002) bool {
+		return duplicates[strings.ToUpper(strings.TrimSpace(r.Code))] || duplicates[strings.ToUpper(strings.TrimSpace(r.Own))]
+	})
 }
 
 // why is the first reason in words that people understand. The bank's own words

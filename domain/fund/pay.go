@@ -42,6 +42,9 @@ func (s *Service) PayTx(tx *db.Tx, actor ident.Actor, in PayIn) (Payout, error) 
 	if p, found, err := s.again(tx, in); err != nil || found {
 		return p, err
 	}
+	if err := s.uncontradicted(tx, in.Claim); err != nil {
+		return Payout{}, err
+	}
 	if err := s.approved(tx, in); err != nil {
 		return Payout{}, err
 	}

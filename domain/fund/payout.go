@@ -204,6 +204,10 @@ type Payout struct {
 	Sent    time.Time   `json:"sent"`
 	Settled time.Time   `json:"settled"`
 	Version int         `json:"version"`
+
+	// Contradicted marks a rejected payout that the bank has later said to have
+	// arrived. The claim is not paid again while it stands.
+	Contradicted bool `json:"contradicted"`
 }
 
 // Queue events. Each is put once for each payout, with a PayoutEvent.

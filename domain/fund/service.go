@@ -290,12 +290,30 @@ func (s *Service) earmark(tx *db.Tx, id, fundID, purpose ident.ID, amount money.
 	return s.cfg.Ledger.Transfer(tx, t)
 }
 
-// ReleaseEarmark gives back to the fund what an earmark holds and no payout needs.
+// ReleaseEarmark gives back to the fund what an earmark holds and no payout needs;
+// not what two people have released for the purpose.
 func (s *Service) ReleaseEarmark(ctx context.Context, actor ident.Actor, id, fundID, purpose ident.ID) error {
 	detail := map[string]any{"release": id, "purpose": purpose}
 	return s.cfg.Access.Update(ctx, actor, access.ActFundEarmark, access.Object{ID: fundID}, detail, func(tx *db.Tx) error {
-		return s.release(tx, id, fundID, purpose)
+		return s.release(tx, id, fundID, purpose, s.unreleased)
 	})
+}
+
+// unreleased refuses what two people have released for the purpose (R23): one
+// person may not take that away from those who are to get it. The purpose's own
+// noun gives back what is left, when it is closed.
+func (s *Service) unreleased(tx *db.Tx, purpose ident.ID) error {
+	all, err := s.cfg.Access.For(tx, purpose)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if a.Act == access.ActIncidentApprove && a.State == access.Used {
+			return ident.E(ident.KindState, "earmark_approved",
+				"two people have released this money for %s (%s); what is left goes back when that is closed", purpose, a.ID)
+		}
+	}
+	return nil
 }
 
 // ReleaseEarmarkTx is ReleaseEarmark in an act that has been checked by its own
@@ -306,10 +324,10 @@ func (s *Service) ReleaseEarmarkTx(tx *db.Tx, actor ident.Actor, id, fundID, pur
 	if err := s.onBehalf(tx, actor, access.ActFundEarmark, fundID, detail); err != nil {
 		return err
 	}
-	return s.release(tx, id, fundID, purpose)
+	return s.release(tx, id, fundID, purpose, nil)
 }
 
-func (s *Service) release(tx *db.Tx, id, fundID, purpose ident.ID) error {
+func (s *Service) release(tx *db.Tx, id, fundID, purpose ident.ID, may func(*db.Tx, ident.ID) error) error {
 	if err := ident.CheckID("id", id); err != nil {
 		return err
 	}
@@ -325,6 +343,11 @@ func (s *Service) release(tx *db.Tx, id, fundID, purpose ident.ID) error {
 	}
 	if err := s.goOut(tx, fundID, purpose); err != nil {
 		return err
+	}
+	if may != nil {
+		if err := may(tx, purpose); err != nil {
+			return err
+		}
 	}
 	b, err := s.cfg.Ledger.Balance(tx, EarmarkAccount(fundID, purpose)) // stable: goOut holds the fund's row
 	if ident.Is(err, ident.KindNotFound) || err == nil && b.Available.IsZero() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 
 	"surety/kernel/ident"
@@ -33,6 +34,7 @@ type entry struct {
 	amount  money.Amount // zero if the bank does not repeat it
 	ref     string
 	reason  string
+	twice   bool // refused as a second copy, which says nothing of the first
 }
 
 // ImportStatus reads the bank's answer (pain.002.001.10). Each entry is an act of
@@ -93,27 +95,35 @@ func (s *Service) entries(ctx context.Context, r report002, rep *StatusReport) (
 		for _, p := range ps {
 			rep.Entries++
 			out = append(out, entry{row: rep.Entries, payout: p.ID, message: b.ID, status: status, amount: p.Amount,
-				reason: why(rs)})
+				reason: why(rs), twice: duplicate(rs)})
 		}
 		return nil
 	}
 	spoke := false
 	for _, p := range r.Payments {
+		above := slices.Concat(p.Reasons, r.Group.Reasons)
 		for _, t := range p.Txs {
 			spoke = true
 			rep.Entries++
-			e, err := t.entry(rep.Entries, r.Group.MsgID)
+			e, err := t.entry(rep.Entries, r.Group.MsgID, above)
+			if err == nil {
+				err = p.ours(e.payout, r.Group.MsgID)
+			}
 			if err != nil {
 				problem(err, "")
 				continue
 			}
 			out = append(out, e)
 		}
-		if len(p.Txs) == 0 && p.Status != "" {
-			spoke = true
-			if err := whole(p.Status, append(p.Reasons, r.Group.Reasons...)); err != nil {
-				return nil, err
-			}
+		if len(p.Txs) > 0 || p.Status == "" {
+			continue
+		}
+		spoke = true
+		if err := p.ours("OrgnlPmtInfAndSts", r.Group.MsgID); err != nil {
+			rep.Entries++
+			problem(err, "")
+		} else if err := whole(p.Status, above); err != nil {
+			return nil, err
 		}
 	}
 	if !spoke && r.Group.Status != "" {
@@ -125,9 +135,25 @@ func (s *Service) entries(ctx context.Context, r report002, rep *StatusReport) (
 	return out, nil
 }
 
-func (t tx002) entry(row int, message ident.ID) (e entry, err error) {
-	at := "TxInfAndSts " + strconv.Itoa(row)
-	e = entry{row: row, message: message, ref: clean(t.Ref, maxID), reason: why(t.Reasons)}
+// ours refuses what is said of another payment information than the one that we
+// sent: each of our files has one, with the message's own id (see pain001).
+func (p payments002) ours(field string, message ident.ID) error {
+	if p.ID == message {
+		return nil
+	}
+	return ident.Invalid(field, "other_payment_information",
+		"the bank speaks of the payment information %.40q; in the file %.40q there is none but %.40q", p.ID, message, message)
+}
+
+// entry reads the word on one transaction; above are the reasons that the report
+// gives for all of them.
+func (t tx002) entry(row int, message ident.ID, above []reason002) (e entry, err error) {
+	at, rs := "TxInfAndSts "+strconv.Itoa(row), t.Reasons
+	if len(rs) == 0 {
+		rs = above
+	}
+	e = entry{row: row, message: message, ref: clean(t.Ref, maxID), reason: why(rs),
+		twice: duplicate(t.Reasons) || duplicate(above)}
 	if e.payout, err = one(at, "OrgnlEndToEndId", t.EndToEnd); err != nil {
 		return e, err
 	}
@@ -168,10 +194,10 @@ const takeTries = 4
 // stops the import; any other is the entry's problem.
 func (s *Service) take(ctx context.Context, actor ident.Actor, e entry, rep *StatusReport) error {
 	var count *int
-	var err error
+	var told, err error // told is a problem that is reported of an act that was done
 	for range takeTries {
 		err = s.cfg.Access.Run(ctx, func(tx *db.Tx) (err error) {
-			count, err = s.apply(tx, actor, e, rep)
+			count, told, err = s.apply(tx, actor, e, rep)
 			return err
 		})
 		if ident.CodeOf(err) != "payout_moved" { // a job has just moved it: look again
@@ -180,7 +206,11 @@ func (s *Service) take(ctx context.Context, actor ident.Actor, e entry, rep *Sta
 	}
 	switch ident.KindOf(err) {
 	case "":
-		*count++
+		if told != nil {
+			rep.Problems = append(rep.Problems, problemOf(told, e.row, e.payout))
+		} else {
+			*count++
+		}
 		return nil
 	case ident.KindUnavailable, ident.KindUnknown, ident.KindDenied, ident.KindUnsignedIn:
 		return err
@@ -192,43 +222,50 @@ func (s *Service) take(ctx context.Context, actor ident.Actor, e entry, rep *Sta
 	return nil
 }
 
-// apply does what an entry says and returns which count it belongs to.
-func (s *Service) apply(tx *db.Tx, actor ident.Actor, e entry, rep *StatusReport) (*int, error) {
+// apply does what an entry says and returns which count it belongs to, or what a
+// person must be told of it.
+func (s *Service) apply(tx *db.Tx, actor ident.Actor, e entry, rep *StatusReport) (count *int, told, err error) {
 	p, found, err := s.Payout(tx, e.payout)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	switch {
 	case !found, p.To.Rail != RailBank, p.Batch == "":
-		return nil, ident.E(ident.KindNotFound, "payout_not_found", "no payout %q was sent to the bank", e.payout)
+		return nil, nil, ident.E(ident.KindNotFound, "payout_not_found", "no payout %q was sent to the bank", e.payout)
 	case p.Batch != e.message:
-		return nil, ident.Invalid(e.payout, "other_message",
+		return nil, nil, ident.Invalid(e.payout, "other_message",
 			"payout %s was in the file %s, not in %.40q", p.ID, p.Batch, e.message)
 	case !e.amount.IsZero() && e.amount != p.Amount:
-		return nil, ident.Invalid(e.payout, "amount_differs",
+		return nil, nil, ident.Invalid(e.payout, "amount_differs",
 			"payout %s is of %s, the bank speaks of %s", p.ID, p.Amount, e.amount)
 	}
+	had := p.State == Settled || p.State == Returned
 	switch verdicts[e.status] {
 	case arrived:
-		if p.State == Settled || p.State == Returned {
-			return &rep.Unchanged, nil
+		if had {
+			return &rep.Unchanged, nil, nil
 		}
 		if p.State == Rejected {
-			return nil, contradicts(p, e)
+			told, err = s.contradicted(tx, actor, &p, e)
+			return nil, told, err
 		}
-		return &rep.Settled, s.finish(tx, actor, &p, Settle, e.ref, "")
+		return &rep.Settled, nil, s.finish(tx, actor, &p, Settle, e.ref, "")
 	case refused:
-		if p.State == Rejected {
-			return &rep.Unchanged, nil
+		switch {
+		case p.State == Rejected, had && e.twice: // the second copy of what was paid
+			return &rep.Unchanged, nil, nil
+		case e.twice:
+			told, err = s.refusedTwice(tx, actor, &p, e)
+			return nil, told, err
+		case had:
+			return nil, nil, contradicts(p, e)
 		}
-		if p.State == Settled || p.State == Returned {
-			return nil, contradicts(p, e)
-		}
-		return &rep.Rejected, s.finish(tx, actor, &p, Reject, e.ref, e.reason)
+		return &rep.Rejected, nil, s.finish(tx, actor, &p, Reject, e.ref, e.reason)
 	case underWay:
-		return s.applyUnderWay(tx, actor, &p, e, rep)
+		count, err = s.applyUnderWay(tx, actor, &p, e, rep)
+		return count, nil, err
 	}
-	return nil, ident.Invalid(e.payout, "status_unknown", "the status %.10q of payout %s is not known", e.status, p.ID)
+	return nil, nil, ident.Invalid(e.payout, "status_unknown", "the status %.10q of payout %s is not known", e.status, p.ID)
 }
 
 // contradicts is the one answer that nothing may be done about without a person:
@@ -236,6 +273,38 @@ func (s *Service) apply(tx *db.Tx, actor ident.Actor, e entry, rep *StatusReport
 func contradicts(p Payout, e entry) error {
 	return ident.E(ident.KindConflict, "status_contradicts",
 		"payout %s is %s and the bank now says %s; speak to the bank before anything is paid again", p.ID, p.State, e.status)
+}
+
+// contradicted marks a rejected payout that the bank now says has arrived: while
+// the mark stands, its claim is not paid again (see PayTx).
+func (s *Service) contradicted(tx *db.Tx, actor ident.Actor, p *Payout, e entry) (told, err error) {
+	told = contradicts(*p, e)
+	if p.Contradicted {
+		return told, nil
+	}
+	detail := map[string]any{"contradicted": e.status, "state": p.State, "batch": p.Batch, "rail_ref": e.ref}
+	if err := s.cfg.Access.Check(tx, actor, access.ActFundSettle, access.Object{ID: p.ID}, detail); err != nil {
+		return nil, err
+	}
+	p.Contradicted = true
+	return told, save(tx, p)
+}
+
+// bankDuplicate is the reason of an outcome that is unknown because the bank has
+// refused what it takes for a second copy.
+const bankDuplicate = "bank_duplicate"
+
+// refusedTwice takes the refusal of a second copy for what it is: no word about
+// the first, which the bank may have and pay. The file may reach the bank twice,
+// after a crash or by hand; so the outcome is unknown until it speaks of it.
+func (s *Service) refusedTwice(tx *db.Tx, actor ident.Actor, p *Payout, e entry) (told, err error) {
+	told = ident.E(ident.KindConflict, "status_duplicate",
+		"the bank refuses payout %s as a duplicate (%s); that says nothing of the first copy: ask the bank what became of it",
+		p.ID, e.reason)
+	if p.State == Unknown {
+		return told, nil
+	}
+	return told, s.move(tx, actor, access.ActFundSettle, p, Lose, func(p *Payout) { p.Reason = bankDuplicate })
 }
 
 // applyUnderWay notes that the bank has the payout, if that was not known.

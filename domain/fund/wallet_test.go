@@ -276,7 +276,17 @@ func TestWalletForgets(t *testing.T) {
 		if p := h.is(in.ID, Unknown); p.Reason != railForgot {
 			h.Fatal(p.Reason)
 		}
+		posts := w.posts
+		for range 4 { // however often it is asked: what it took once is never sent again
+			h.clock.Advance(2 * time.Minute)
+			h.ok(h.Reconcile(h.ctx, tester, in.ID))
+			h.drain()
+			h.is(in.ID, Unknown)
+		}
 		w.mu.Lock()
+		if w.posts != posts || w.paid[in.ID] != 1000 {
+			h.Fatalf("%d more sendings, %d paid", w.posts-posts, w.paid[in.ID])
+		}
 		w.bodies[in.ID] = strings.Replace(body, "1000", "1001", 1) // and now it has another one
 		w.mu.Unlock()
 		h.clock.Advance(time.Minute)

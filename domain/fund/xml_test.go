@@ -201,7 +201,7 @@ func FuzzStatus(f *testing.F) {
 		}
 		for _, p := range doc.Report.Payments {
 			for n, tx := range p.Txs {
-				_, err := tx.entry(n, "bat_1")
+				_, err := tx.entry(n, "bat_1", p.Reasons)
 				var e *ident.Error
 				if err != nil && !asError(err, &e) {
 					t.Fatal(err)

@@ -34,7 +34,7 @@ const maxRows = 1_000_000
 func (s *Service) ImportAccounts(ctx context.Context, actor ident.Actor, r io.Reader) (ImportReport, error) {
 	rows, problems := ReadAccounts(r)
 	if len(problems) > 0 {
-		return ImportReport{Rows: len(rows), Refused: problems}, errors.Join(asErrors(problems)...)
+		return ImportReport{Rows: len(rows), Refused: problems}, ident.Join(problems)
 	}
 	return s.ImportRows(ctx, actor, rows)
 }
@@ -49,14 +49,6 @@ func withoutMark(r io.Reader) io.Reader {
 		in.Discard(3) // cannot fail: they were just seen
 	}
 	return in
-}
-
-func asErrors(problems []*ident.Error) []error {
-	out := make([]error, len(problems))
-	for i, p := range problems {
-		out[i] = p
-	}
-	return out
 }
 
 // ReadAccounts reads the CSV without writing anything.

@@ -9,8 +9,10 @@ import (
 	"strconv"
 	"time"
 
+	"surety/domain/risk"
 	"surety/kernel/ident"
 	"surety/kernel/money"
+	"surety/platform/db"
 )
 
 // csvColumns is the host's own export of its payments.
@@ -90,11 +92,11 @@ func (s *Service) ImportCSV(ctx context.Context, actor ident.Actor, r io.Reader,
 	reqs, problems := ReadCSV(r)
 	rep := ImportReport{Rows: len(reqs) + len(problems), Outcomes: map[string]int{}, Refused: problems}
 	if len(problems) > 0 {
-		errs := make([]error, len(problems))
-		for i, p := range problems {
-			errs[i] = p
-		}
-		return rep, errors.Join(errs...)
+		return rep, ident.Join(problems)
+	}
+	problems, err := s.unknown(ctx, reqs)
+	if rep.Refused = problems; err != nil || len(problems) > 0 {
+		return rep, errors.Join(ident.Join(problems), err)
 	}
 	for done := 0; done < len(reqs); {
 		n := min(ImportBatch, len(reqs)-done)
@@ -111,6 +113,27 @@ func (s *Service) ImportCSV(ctx context.Context, actor ident.Actor, r io.Reader,
 		}
 	}
 	return rep, nil
+}
+
+// unknown finds the rows that name an account that nobody has imported, before
+// anything is written.
+func (s *Service) unknown(ctx context.Context, reqs []Request) (problems []*ident.Error, err error) {
+	err = s.cfg.DB.View(ctx, func(tx *db.Tx) error {
+		problems = nil
+		facts := map[string]risk.Account{}
+		for i, r := range reqs {
+			if err := s.facts(tx, facts, r.Payer, r.Payee); err != nil {
+				return err
+			}
+			var bad *ident.Error
+			if errors.As(r.known(facts), &bad) {
+				bad.Row = i + 2
+				problems = append(problems, bad)
+			}
+		}
+		return nil
+	})
+	return problems, err
 }
 
 func (rep *ImportReport) add(res Result, row int) {

@@ -197,6 +197,7 @@ func TestImportCSV(t *testing.T) {
 			{"P3,2026-03-01T07:01:31Z,W1,W2,1,CNY,gift,app,d,i,c", "type", "unknown"},
 			{"P3,2026-03-01T07:01:31Z,W1", "", "csv"},
 			{"P3,2026-03-01T07:01:31Z,W1,W2,1,CNY,transfer,app,d,i,\xff", "city", "bad_character"},
+			{"P3,2026-03-01T07:01:31Z,W1,W0,1,CNY,transfer,app,d,i,c", "payee", "account_not_found"},
 		} {
 			rep, err := w.ImportCSV(ctx, w.host, strings.NewReader(good+c.row+"\n"), nil)
 			if err == nil || len(rep.Refused) != 1 {

@@ -201,7 +201,7 @@ func (w *world) settle() {
 		w.ok(err)
 		answer, err := w.bank.AnswerAll(order, nil, w.clock.Now())
 		w.ok(err)
-		_, err = w.fund.ImportStatus(w.ctx, w.host, bytes.NewReader(answer))
+		_, err = w.fund.ImportStatus(w.ctx, ident.Job("bank"), bytes.NewReader(answer))
 		w.ok(err)
 	}
 	w.drain()

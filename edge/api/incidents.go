@@ -456,10 +456,11 @@ func boardEvent(b incident.Board) ([]byte, error) {
 
 func wireStatement(st incident.Statement) Statement {
 	f := st.Figures
-	return Statement{Number: st.Number, Lang: string(st.Lang), Body: st.Body, Author: st.Author, At: st.At, Published: st.Published, Figures: StatementFigures{
-		AsOf: f.AsOf, Victims: f.Victims, VictimsAmount: f.VictimsAmount, Paid: f.Paid, PaidAmount: f.PaidAmount, Heirs: f.Heirs,
-		HeirsAmount: f.HeirsAmount, Left: f.Left, LeftAmount: f.LeftAmount, Confirmed: f.Confirmed, PoliceConfirmed: f.PoliceConfirmed,
-		Differing: f.Differing, Reports: f.Reports, Inflated: f.Inflated, False: f.False, FundLeft: f.FundLeft}}
+	return Statement{Number: st.Number, Lang: string(st.Lang), Body: st.Body, Author: st.Author, At: st.At, Published: st.Published,
+		Figures: StatementFigures{
+			AsOf: f.AsOf, Victims: f.Victims, VictimsAmount: f.VictimsAmount, Paid: f.Paid, PaidAmount: f.PaidAmount, Heirs: f.Heirs,
+			HeirsAmount: f.HeirsAmount, Left: f.Left, LeftAmount: f.LeftAmount, Confirmed: f.Confirmed, PoliceConfirmed: f.PoliceConfirmed,
+			Differing: f.Differing, Reports: f.Reports, Inflated: f.Inflated, False: f.False, FundLeft: f.FundLeft}}
 }
 
 func (s *server) statements(c *call) error {

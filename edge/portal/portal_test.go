@@ -509,6 +509,13 @@ func TestHeir(t *testing.T) {
 	})
 }
 
+// publish is the second person's act.
+func (w *world) publish(lang notice.Lang, number int) {
+	w.Helper()
+	other := ident.Actor{Kind: ident.Staff, ID: "stf_other", Roles: []ident.Role{ident.RoleCompliance}}
+	w.ok(w.incident.Publish(w.ctx, other, "inc_1", lang, number))
+}
+
 // The statement is public, in the reader's language, and the figures are the books'.
 func TestStatement(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
@@ -519,9 +526,12 @@ func TestStatement(t *testing.T) {
 		w.ok(err)
 		_, err = w.incident.WriteStatement(w.ctx, handler, "inc_1", notice.ZH)
 		w.ok(err)
+		s.is(s.fetch("/statement/inc_1"), "", 404, "There is no such page") // a draft is nobody's business
+		w.publish(notice.ZH, 1)
 		s.is(s.fetch("/statement/inc_1"), "", 200, "Version 1", "盗刷")
 		_, err = w.incident.WriteStatement(w.ctx, handler, "inc_1", notice.EN)
 		w.ok(err)
+		w.publish(notice.EN, 1)
 		page := s.fetch("/statement/inc_1")
 		s.is(page, "", 200, "<img src=x>", "Some Wallet")
 		if strings.Contains(page.body, "<img") || strings.Contains(text(page.body), `\<`) {

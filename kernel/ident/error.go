@@ -90,5 +90,14 @@ func CodeOf(err error) string {
 	return ""
 }
 
+// Join is all problems as one error, nil if there are none.
+func Join(problems []*Error) error {
+	errs := make([]error, len(problems))
+	for i, p := range problems {
+		errs[i] = p
+	}
+	return errors.Join(errs...)
+}
+
 // Is reports whether err is of kind k.
 func Is(err error, k Kind) bool { return err != nil && KindOf(err) == k }

@@ -193,8 +193,8 @@ var table = map[Act]Spec{
 	ActFundEarmark:   {Roles: roles{fund, lead}, System: true, Log: Always},
 	ActFundPay:       {Roles: roles{fund, lead, compliance}, System: true, Log: Always, FourEyes: true},
 	ActFundFreeze:    {Roles: roles{fund, compliance}, System: true, Log: Always},
-	ActFundSettle:    {Roles: roles{host, fund}, System: true, Log: Always},
-	ActFundReconcile: {Roles: roles{fund}, System: true, Log: Always},
+	ActFundSettle:    {Roles: roles{fund}, System: true, Log: Always}, // no key: its word ends payouts
+	ActFundReconcile: {Roles: roles{fund}, System: true, Log: Always, FourEyes: true},
 
 	ActRiskRead:    {Roles: roles{analyst, lead, compliance}, System: true, Log: Never},
 	ActRiskEdit:    {Roles: roles{analyst}, System: true, Log: Always},

@@ -165,6 +165,20 @@ func (h *house) history(object ident.ID) string {
 	return strings.Join(out, " ")
 }
 
+// What ends payouts is for people: a key's answers of a bank are not taken, and
+// nobody ends a payout of unknown outcome alone.
+func TestWhoEndsPayouts(t *testing.T) {
+	for _, c := range []struct {
+		act      access.Act
+		fourEyes bool
+	}{{access.ActFundSettle, false}, {access.ActFundReconcile, true}} {
+		spec, ok := access.Lookup(c.act)
+		if !ok || spec.FourEyes != c.fourEyes || spec.Customer || len(spec.Roles) != 1 || spec.Roles[0] != ident.RoleFund {
+			t.Errorf("%s: %+v", c.act, spec)
+		}
+	}
+}
+
 // An owner of "*" is nobody's and everybody's: it is refused to all.
 func TestNoWildcardOwner(t *testing.T) {
 	each(t, false, func(h *house, _ *db.Faults) {

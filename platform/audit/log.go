@@ -14,15 +14,7 @@ import (
 var files embed.FS
 
 // Migrations are the tables of this package.
-var Migrations fs.FS = mustSub(files)
-
-func mustSub(f embed.FS) fs.FS {
-	sub, err := fs.Sub(f, "migrations")
-	if err != nil {
-		panic("audit: " + err.Error())
-	}
-	return sub
-}
+var Migrations fs.FS = db.Folder(files)
 
 // sealKey is the name under which the log's sealer is known to the database.
 const sealKey = "audit"

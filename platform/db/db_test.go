@@ -2,13 +2,16 @@ package db_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"surety/kernel/ident"
 	"surety/platform/db"
@@ -81,6 +84,44 @@ func TestUpdateEachItsOwnOutcome(t *testing.T) {
 			t.Fatalf("%d rows are kept, want 100", n)
 		}
 	})
+}
+
+// A server that answers before a commit is on the disk is refused.
+func TestPostgresNotDurable(t *testing.T) {
+	dsn := dbtest.NewURL(t, db.Postgres)
+	refused := func(dsn, what string) {
+		t.Helper()
+		d, err := db.Open(context.Background(), db.Config{URL: dsn, Migrations: []fs.FS{schema}})
+		if err == nil {
+			d.Close()
+		}
+		if ident.CodeOf(err) != "postgres_not_durable" || !strings.Contains(err.Error(), what) {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	refused(dsn+"&options=-csynchronous_commit%3Doff", "synchronous_commit=off")
+	admin, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	admin.SetMaxIdleConns(-1) // each question is asked on a new connection, which has the new setting
+	set := func(to string) {
+		t.Helper()
+		for _, q := range []string{"alter system set fsync = " + to, "select pg_reload_conf()"} {
+			if _, err := admin.Exec(q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for have, end := "", time.Now().Add(10*time.Second); have != to; {
+			if err := admin.QueryRow("select current_setting('fsync')").Scan(&have); err != nil || time.Now().After(end) {
+				t.Fatalf("fsync is %q, want %q: %v", have, to, err)
+			}
+		}
+	}
+	set("off")
+	defer set("on") // the server is every test's
+	refused(dsn, "fsync=off")
 }
 
 // The sealer runs once a physical transaction, with the items of the acts that

@@ -67,7 +67,8 @@ func checkSQLite(ctx context.Context, h *sql.DB) error {
 		return err
 	}
 	if journal != "wal" || sync < 2 {
-		return ident.E(ident.KindInternal, "sqlite_not_durable", "SQLite runs with journal_mode=%s synchronous=%d; commits would not be durable", journal, sync)
+		return ident.E(ident.KindInternal, "sqlite_not_durable", "SQLite runs with journal_mode=%s synchronous=%d; commits would not be durable",
+			journal, sync)
 	}
 	return nil
 }
@@ -99,9 +100,10 @@ func (d *DB) openPostgres(ctx context.Context, dsn string, readers int) error {
 		h.Close()
 		return ident.E(ident.KindUnavailable, "db_unreachable", "PostgreSQL does not answer").Because(err)
 	}
-	if sync == "off" {
+	if sync == "off" || fsync == "off" {
 		h.Close()
-		return ident.E(ident.KindInternal, "postgres_not_durable", "PostgreSQL runs with synchronous_commit=off; commits would not be durable")
+		return ident.E(ident.KindInternal, "postgres_not_durable",
+			"PostgreSQL runs with synchronous_commit=%s fsync=%s; commits would not be durable", sync, fsync)
 	}
 	return nil
 }

@@ -14,17 +14,7 @@ import (
 var files embed.FS
 
 // Migrations are the tables, constraints and triggers of this package.
-var Migrations fs.FS = sub(files, "migrations")
-
-// sub cannot fail for a folder that is embedded by name; if it did, a database
-// without the books' constraints must not come up.
-func sub(f fs.FS, dir string) fs.FS {
-	rooted, err := fs.Sub(f, dir)
-	if err != nil {
-		panic("ledger: " + err.Error())
-	}
-	return rooted
-}
+var Migrations fs.FS = db.Folder(files)
 
 // Config is what a Ledger needs.
 type Config struct {

@@ -44,7 +44,9 @@ create table fund_payout (
   created   bigint not null,
   sent      bigint not null,
   settled   bigint not null,
-  version   bigint not null
+  version   bigint not null,
+  -- the bank has said "refused" and later "paid": the claim is not paid again
+  contradicted boolean not null check (not contradicted or state = 'rejected')
 );
 -- Nobody is paid twice: one payout for each claim, unless the money did not arrive.
 create unique index fund_payout_claim on fund_payout (claim) where claim <> '' and state not in ('rejected', 'returned');

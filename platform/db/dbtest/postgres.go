@@ -104,8 +104,8 @@ func startWithParent(cmd *exec.Cmd) error {
 }
 
 func (s *pgServer) wait() error {
-	deadline := time.Now().Add(30 * time.Second)
-	for {
+	const pause, patience = 20 * time.Millisecond, 30 * time.Second
+	for waited := time.Duration(0); ; waited += pause {
 		h, err := sql.Open("pgx", s.url("postgres"))
 		if err != nil {
 			return err
@@ -115,10 +115,10 @@ func (s *pgServer) wait() error {
 		if err == nil {
 			return nil
 		}
-		if time.Now().After(deadline) {
+		if waited > patience {
 			return fmt.Errorf("the server did not start: %w\n%s", err, s.log)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 
