@@ -19,12 +19,13 @@ generate:
 
 # Figures, each beside its yardstick in the same run; no timed tests.
 bench:
-	go run ./cmd/surety bench all
+	scripts/with-postgres go run ./cmd/surety bench all
 
 # kill -9 and lost pages at random points of the pay-out, everybody paid once.
 crash:
 	go run ./cmd/surety crash --rounds 200
 	go run ./cmd/surety crash --rounds 40 --power
+	scripts/with-postgres go run ./cmd/surety crash --rounds 40
 
 # Long random lives against the independent auditor.
 soak:

@@ -188,6 +188,13 @@ func (c *Client) Payouts(ctx context.Context, purpose, cursor string) (PayoutPag
 	return out, err
 }
 
+// Payout is one payout, with the code of its certificate once it has arrived.
+func (c *Client) Payout(ctx context.Context, id string) (Payout, error) {
+	var out Payout
+	_, err := c.Do(ctx, http.MethodGet, "/v1/payouts/"+seg(id), nil, &out)
+	return out, err
+}
+
 // ImportStatus reads the bank's answer, pain.002 as it came.
 func (c *Client) ImportStatus(ctx context.Context, xml io.Reader) (StatusReport, error) {
 	var out StatusReport

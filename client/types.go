@@ -356,6 +356,8 @@ type Payout struct {
 	Batch   string       `json:"batch"`
 	Reason  string       `json:"reason"`
 	Settled time.Time    `json:"settled"`
+	// Certificate is the code of its certificate, in the answer for one payout.
+	Certificate string `json:"certificate"`
 }
 
 // PayoutPage is a page of payouts; Next is the cursor of the following one.

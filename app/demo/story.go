@@ -16,7 +16,6 @@ import (
 	"surety/kernel/ident"
 	"surety/kernel/money"
 	"surety/platform/access"
-	"surety/platform/db"
 )
 
 // crew makes the staff and the host's key, and signs everybody in.
@@ -391,19 +390,11 @@ func (d *Demo) certificates(ctx context.Context) error {
 
 // certificate prints one certificate by its code, as the payee would.
 func (d *Demo) certificate(ctx context.Context, payout ident.ID) ([]byte, error) {
-	var code string
-	err := d.App.DB.View(ctx, func(tx *db.Tx) error {
-		c, found, err := d.App.Notice.ByPayout(tx, payout)
-		if err == nil && !found {
-			err = ident.NotFound("certificate", payout)
-		}
-		code = c.Code
-		return err
-	})
+	p, err := d.manager().Payout(ctx, payout)
 	if err != nil {
 		return nil, err
 	}
-	return d.staff["stf_handler"].CertificatePDF(ctx, code)
+	return d.staff["stf_handler"].CertificatePDF(ctx, p.Certificate)
 }
 
 // statement writes the public statement in both languages (A8).

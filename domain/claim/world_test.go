@@ -45,10 +45,11 @@ W3,邱光发,519929198301193755,17000029901,乐山,dev-3,full,2024-05-07,person
 `
 
 var (
-	host    = ident.Actor{Kind: ident.Key, ID: "key_host", Roles: []ident.Role{ident.RoleHost}}
-	handler = ident.Actor{Kind: ident.Staff, ID: "stf_handler", Roles: []ident.Role{ident.RoleHandler}}
-	money1  = fund.PayTo{Name: "宋伟", Bank: "农业银行", Account: "6270899306786900075", Rail: fund.RailBank}
-	money2  = fund.PayTo{Name: "胡淑芬", Bank: "建设银行", Account: "6217000000000000017", Rail: fund.RailBank}
+	host      = ident.Actor{Kind: ident.Key, ID: "key_host", Roles: []ident.Role{ident.RoleHost}}
+	handler   = ident.Actor{Kind: ident.Staff, ID: "stf_handler", Roles: []ident.Role{ident.RoleHandler}}
+	treasurer = ident.Actor{Kind: ident.Staff, ID: "stf_fund", Roles: []ident.Role{ident.RoleFund}}
+	money1    = fund.PayTo{Name: "宋伟", Bank: "农业银行", Account: "6270899306786900075", Rail: fund.RailBank}
+	money2    = fund.PayTo{Name: "胡淑芬", Bank: "建设银行", Account: "6217000000000000017", Rail: fund.RailBank}
 )
 
 // world is claims with all that they stand on, over one database. Payments P1 to
@@ -208,9 +209,8 @@ func (w *world) refuse(id ident.ID) {
 }
 
 func (w *world) pay(id, payout ident.ID) (err error) {
-	actor := ident.Actor{Kind: ident.Staff, ID: "stf_fund", Roles: []ident.Role{ident.RoleFund}}
 	return w.access.Run(w.ctx, func(tx *db.Tx) error {
-		_, err := w.PayTx(tx, actor, id, claim.PayIn{ID: payout, FundID: "yearly", Purpose: "claims"})
+		_, err := w.PayTx(tx, treasurer, id, claim.PayIn{ID: payout, FundID: "yearly", Purpose: "claims"})
 		return err
 	})
 }

@@ -248,71 +248,11 @@ func TestResolve(t *testing.T) {
 		fay, finn, lea := h.people()
 		for n, settled := range []bool{true, false} {
 			p := h.sentToBank(10 * (n + 1))
-			_, err := h.Resolve(h.ctx, fay, p.ID, settled, "statement 7")
-			h.want(err, ident.KindState, "payout_sent") // the bank may still answer
-			h.clock.Advance(25 * time.Hour)
-			h.drain()
-			p = h.is(p.ID, Unknown)
-			_, err = h.Resolve(h.ctx, fay, p.ID, settled, " \n")
-			h.want(err, ident.KindInvalid, "proof_length")
-			_, err = h.Resolve(h.ctx, fay, p.ID, settled, strings.Repeat("a", maxProof)+" b")
-			h.want(err, ident.KindInvalid, "proof_length")
-			_, err = h.Resolve(h.ctx, fay, "po_none", settled, "x")
-			h.want(err, ident.KindNotFound, "payout_not_found")
-			for _, who := range []ident.Actor{lea, tester, {Kind: ident.Key, ID: "key_1", Roles: []ident.Role{ident.RoleHost, ident.RoleFund}}} {
-				_, err = h.Resolve(h.ctx, who, p.ID, settled, "statement 7")
-				h.want(err, ident.KindDenied, "not_allowed")
-			}
-			f.MuteCommit(1)
-			_, err = h.Resolve(h.ctx, fay, p.ID, settled, "statement 7")
-			h.want(err, ident.KindUnknown, ident.CodeOf(err))
-			var asked ident.ID
-			for range 3 { // one person alone, however often
-				r, err := h.Resolve(h.ctx, fay, p.ID, settled, "statement 7")
-				h.ok(err)
-				if !r.Waiting || r.Approval == "" || asked != "" && asked != r.Approval || r.Payout != p {
-					h.Fatalf("%+v", r)
-				}
-				asked = r.Approval
-				h.is(p.ID, Unknown)
-			}
-			// Another word of the second person, on the end or on the proof, is a request of its own.
-			r, err := h.Resolve(h.ctx, finn, p.ID, !settled, "statement 7")
-			if err != nil || !r.Waiting || r.Approval == asked {
-				h.Fatalf("%+v %v", r, err)
-			}
-			r, err = h.Resolve(h.ctx, fay, p.ID, settled, "statement 7")
-			if err != nil || !r.Waiting {
-				h.Fatalf("%+v %v", r, err)
-			}
-			h.is(p.ID, Unknown)
-			f.LoseCommit(1)
-			if _, err = h.Resolve(h.ctx, finn, p.ID, settled, "statement 7"); err == nil {
-				h.Fatal("no error")
-			}
-			h.is(p.ID, Unknown)
-			f.MuteCommit(1)
-			if _, err = h.Resolve(h.ctx, finn, p.ID, settled, "statement 7"); err == nil {
-				h.Fatal("no error")
-			}
-			want := Rejected
-			if settled {
-				want = Settled
-			}
-			for _, who := range []ident.Actor{finn, fay} {
-				r, err = h.Resolve(h.ctx, who, p.ID, settled, "statement 7")
-				if err != nil || r.Waiting || r.Payout.State != want {
-					h.Fatalf("%+v %v", r, err)
-				}
-			}
-			if q := h.is(p.ID, want); q.Version != p.Version+1 {
-				h.Fatalf("%+v", q)
-			}
-			_, err = h.Resolve(h.ctx, finn, p.ID, !settled, "statement 7")
-			h.want(err, ident.KindState, "payout_"+string(want))
+			p = h.cannotResolve(p, settled, fay, lea)
+			h.resolveByTwo(f, p, settled, fay, finn)
 			second := order(10*(n+1)+1, 10, RailBank)
 			second.Claim = p.Claim
-			if _, err = h.pay(second); settled {
+			if _, err := h.pay(second); settled {
 				h.want(err, ident.KindConflict, "claim_paid")
 			} else {
 				h.ok(err)
@@ -321,6 +261,79 @@ func TestResolve(t *testing.T) {
 		h.wantFigures(0, 890, 10, 10)
 		h.cleanBooks()
 	})
+}
+
+// cannotResolve tries what is refused, and returns the payout when it is unknown.
+func (h *house) cannotResolve(p Payout, settled bool, fay, lea ident.Actor) Payout {
+	h.Helper()
+	_, err := h.Resolve(h.ctx, fay, p.ID, settled, "statement 7")
+	h.want(err, ident.KindState, "payout_sent") // the bank may still answer
+	h.clock.Advance(25 * time.Hour) // the bank is silent
+	h.drain()
+	p = h.is(p.ID, Unknown)
+	_, err = h.Resolve(h.ctx, fay, p.ID, settled, " \n")
+	h.want(err, ident.KindInvalid, "proof_length")
+	_, err = h.Resolve(h.ctx, fay, p.ID, settled, strings.Repeat("a", maxProof)+" b")
+	h.want(err, ident.KindInvalid, "proof_length")
+	_, err = h.Resolve(h.ctx, fay, "po_none", settled, "x")
+	h.want(err, ident.KindNotFound, "payout_not_found")
+	for _, who := range []ident.Actor{lea, tester, {Kind: ident.Key, ID: "key_1", Roles: []ident.Role{ident.RoleHost, ident.RoleFund}}} {
+		_, err = h.Resolve(h.ctx, who, p.ID, settled, "statement 7")
+		h.want(err, ident.KindDenied, "not_allowed")
+	}
+	return p
+}
+
+// resolveByTwo lets two people resolve a payout, with commits lost and muted.
+func (h *house) resolveByTwo(f *db.Faults, p Payout, settled bool, fay, finn ident.Actor) {
+	h.Helper()
+	f.MuteCommit(1)
+	_, err := h.Resolve(h.ctx, fay, p.ID, settled, "statement 7")
+	h.want(err, ident.KindUnknown, ident.CodeOf(err))
+	var asked ident.ID
+	for range 3 { // one person alone, however often
+		r, err := h.Resolve(h.ctx, fay, p.ID, settled, "statement 7")
+		h.ok(err)
+		if !r.Waiting || r.Approval == "" || asked != "" && asked != r.Approval || r.Payout != p {
+			h.Fatalf("%+v", r)
+		}
+		asked = r.Approval
+		h.is(p.ID, Unknown)
+	}
+	// Another word of the second person, on the end or on the proof, is a request of its own.
+	r, err := h.Resolve(h.ctx, finn, p.ID, !settled, "statement 7")
+	if err != nil || !r.Waiting || r.Approval == asked {
+		h.Fatalf("%+v %v", r, err)
+	}
+	r, err = h.Resolve(h.ctx, fay, p.ID, settled, "statement 7")
+	if err != nil || !r.Waiting {
+		h.Fatalf("%+v %v", r, err)
+	}
+	h.is(p.ID, Unknown)
+	f.LoseCommit(1)
+	if _, err = h.Resolve(h.ctx, finn, p.ID, settled, "statement 7"); err == nil {
+		h.Fatal("no error")
+	}
+	h.is(p.ID, Unknown)
+	f.MuteCommit(1)
+	if _, err = h.Resolve(h.ctx, finn, p.ID, settled, "statement 7"); err == nil {
+		h.Fatal("no error")
+	}
+	want := Rejected
+	if settled {
+		want = Settled
+	}
+	for _, who := range []ident.Actor{finn, fay} {
+		r, err = h.Resolve(h.ctx, who, p.ID, settled, "statement 7")
+		if err != nil || r.Waiting || r.Payout.State != want {
+			h.Fatalf("%+v %v", r, err)
+		}
+	}
+	if q := h.is(p.ID, want); q.Version != p.Version+1 {
+		h.Fatalf("%+v", q)
+	}
+	_, err = h.Resolve(h.ctx, finn, p.ID, !settled, "statement 7")
+	h.want(err, ident.KindState, "payout_"+string(want))
 }
 
 // A finding counts for what two people looked at: not after the payout has moved.

@@ -311,7 +311,7 @@ func (w *world) settle(reject ...string) {
 		w.ok(err)
 		answer, err := w.bank.AnswerAll(order, bad, w.clock.Now())
 		w.ok(err)
-		_, err = w.fund.ImportStatus(w.ctx, w.host, bytes.NewReader(answer))
+		_, err = w.fund.ImportStatus(w.ctx, w.treasurer, bytes.NewReader(answer))
 		w.ok(err)
 	}
 	w.drain()

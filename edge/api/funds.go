@@ -75,11 +75,14 @@ type Payout struct {
 	State    string       `json:"state"`
 	Batch    string       `json:"batch,omitempty" doc:"the bank's file that it is in"`
 	RailRef  string       `json:"rail_ref,omitempty"`
-	Reason   string       `json:"reason,omitempty"`
-	Created  time.Time    `json:"created"`
-	Sent     time.Time    `json:"sent,omitzero"`
-	Settled  time.Time    `json:"settled,omitzero"`
-	Version  int          `json:"version"`
+	// Certificate is the code of the payout's certificate, once it has arrived; in
+	// the answer for one payout only.
+	Certificate string    `json:"certificate,omitempty" doc:"code of its certificate, see /v1/certificates/{code}; for one payout only"`
+	Reason      string    `json:"reason,omitempty"`
+	Created     time.Time `json:"created"`
+	Sent        time.Time `json:"sent,omitzero"`
+	Settled     time.Time `json:"settled,omitzero"`
+	Version     int       `json:"version"`
 }
 
 // PayoutPage is a page of payouts, by id.
@@ -301,7 +304,16 @@ func (s *server) listPayouts(c *call) error {
 
 func (s *server) getPayout(c *call) error {
 	p, err := s.cfg.Fund.View(c.ctx, c.actor, c.id("id"))
-	return done(c, wirePayout(p), err)
+	if err != nil {
+		return err
+	}
+	out := wirePayout(p)
+	err = s.cfg.DB.View(c.ctx, func(tx *db.Tx) error {
+		cert, _, err := s.cfg.Notice.ByPayout(tx, p.ID)
+		out.Certificate = cert.Code
+		return err
+	})
+	return done(c, out, err)
 }
 
 func (s *server) importStatus(c *call) error {
