@@ -36,10 +36,18 @@ func readFunds(tx *db.Tx, where string, args ...any) ([]Fund, error) {
 	return out, err
 }
 
-// paidSum is what was settled from a fund, for a purpose or ("") for all.
+// paidSum is what the ledger has posted out of a fund's earmarks, less what came
+// back: for one purpose, or for all if it is "". It does not ask the payouts, so
+// that the two can be compared.
 func paidSum(tx *db.Tx, fundID, purpose ident.ID) (sum int64, err error) {
-	_, err = tx.Row([]any{&sum}, `select cast(coalesce(sum(amount), 0) as bigint) from fund_payout
-		where fund_id = $1 and state = 'settled' and (cast($2 as text) = '' or purpose = cast($2 as text))`, fundID, purpose)
+	account := EarmarkAccount(fundID, purpose)
+	of := func(column string) string { return column + ` = $1` }
+	if purpose == "" { // all accounts whose name begins so
+		of = func(column string) string { return `substr(` + column + `, 1, length(cast($1 as text))) = $1` }
+	}
+	_, err = tx.Row([]any{&sum}, `select cast(coalesce(sum(case when t.kind = 'post' then t.amount else -t.amount end), 0) as bigint)
+from ledger_transfers t where (t.kind = 'post' and `+of("t.debit")+`) or (t.kind = 'single' and t.code = $2 and `+of("t.credit")+`)`,
+		account, CodeReturn)
 	return sum, err
 }
 

@@ -13,8 +13,7 @@ import (
 )
 
 // FiguresTx says what a fund holds and what of it is for a purpose ("" for none).
-// Balances are the ledger's; what was paid is the sum of the settled payouts,
-// each of which was posted in the same transaction as its state.
+// All of it is the ledger's word, also what was paid.
 func (s *Service) FiguresTx(tx *db.Tx, fundID, purpose ident.ID) (Figures, error) {
 	f, err := s.need(tx, fundID)
 	if err != nil {

@@ -268,7 +268,7 @@ func (h *house) cannotResolve(p Payout, settled bool, fay, lea ident.Actor) Payo
 	h.Helper()
 	_, err := h.Resolve(h.ctx, fay, p.ID, settled, "statement 7")
 	h.want(err, ident.KindState, "payout_sent") // the bank may still answer
-	h.clock.Advance(25 * time.Hour) // the bank is silent
+	h.clock.Advance(25 * time.Hour)             // the bank is silent
 	h.drain()
 	p = h.is(p.ID, Unknown)
 	_, err = h.Resolve(h.ctx, fay, p.ID, settled, " \n")

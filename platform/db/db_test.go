@@ -113,8 +113,10 @@ func TestPostgresNotDurable(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for have, end := "", time.Now().Add(10*time.Second); have != to; {
-			if err := admin.QueryRow("select current_setting('fsync')").Scan(&have); err != nil || time.Now().After(end) {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		for have := ""; have != to; {
+			if err := admin.QueryRowContext(ctx, "select current_setting('fsync')").Scan(&have); err != nil {
 				t.Fatalf("fsync is %q, want %q: %v", have, to, err)
 			}
 		}
