@@ -46,6 +46,10 @@ func TestPayOneClaim(t *testing.T) {
 		if err == nil {
 			w.Fatal("a customer paid themselves")
 		}
+		both := handler // who decided it has the fund's role too
+		both.Roles = []ident.Role{ident.RoleHandler, ident.RoleFund}
+		_, err = w.Pay(w.ctx, both, "C1", "yearly")
+		w.want(err, ident.KindDenied, "decided_by_you")
 		first, err := w.Pay(w.ctx, one, "C1", "yearly")
 		w.ok(err)
 		again, err := w.Pay(w.ctx, one, "C1", "yearly")
