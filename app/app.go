@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -25,6 +24,7 @@ import (
 	"surety/platform/access"
 	"surety/platform/audit"
 	"surety/platform/db"
+	"surety/platform/disk"
 	"surety/platform/ledger"
 	"surety/platform/queue"
 	"surety/platform/vault"
@@ -94,7 +94,7 @@ func Migrations() []fs.FS {
 // Open opens the house. Close must be called.
 func Open(ctx context.Context, cfg Config) (*App, error) {
 	cfg = cfg.filled()
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := disk.MakeDir(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	d, err := db.Open(ctx, db.Config{URL: cfg.DB, Migrations: Migrations(), Faults: cfg.Faults})

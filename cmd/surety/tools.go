@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,11 +49,11 @@ type staffCmd struct {
 func (c *staffCmd) Run(e *env) error {
 	return e.with(c.place, func(a *app.App) error {
 		fmt.Fprintln(e.err, "Password (at least 12 characters), then Enter:")
-		var password string
-		if _, err := fmt.Fscanln(os.Stdin, &password); err != nil {
+		line, err := bufio.NewReader(os.Stdin).ReadString('\n') // a passphrase may hold spaces
+		if err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("no password on standard input: %w", err)
 		}
-		s, err := a.Access.Bootstrap(e.ctx, c.Email, c.Name, password)
+		s, err := a.Access.Bootstrap(e.ctx, c.Email, c.Name, strings.TrimRight(line, "\r\n"))
 		if err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ import (
 	"surety/kernel/ident"
 	"surety/platform/access"
 	"surety/platform/db"
+	"surety/platform/disk"
 )
 
 // MaxEvidence is how large one file may be.
@@ -37,7 +38,7 @@ type Files struct {
 
 // OpenFiles makes the folder if it is not there.
 func OpenFiles(dir string) (*Files, error) {
-	return &Files{dir}, os.MkdirAll(dir, 0o700)
+	return &Files{dir}, disk.MakeDir(dir)
 }
 
 // stored is a file that is durably in the folder.
@@ -81,22 +82,13 @@ func (f *Files) put(r io.Reader) (stored, error) {
 		return stored{}, err
 	}
 	folder := filepath.Dir(f.path(s.sha256))
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := disk.MakeDir(folder); err != nil {
 		return stored{}, err
 	}
 	if err := os.Rename(tmp.Name(), f.path(s.sha256)); err != nil {
 		return stored{}, err
 	}
-	return s, syncDir(folder)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return s, disk.SyncDir(folder)
 }
 
 // open opens a file and checks that its bytes still are what its name says.

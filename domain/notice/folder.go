@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"os"
-	"path/filepath"
 
 	"surety/kernel/ident"
+	"surety/platform/disk"
 )
 
 // Folder is a channel that writes each message as a JSON file into a folder, from
@@ -52,43 +51,8 @@ func (f Folder) Deliver(ctx context.Context, d Delivery) error {
 	if err != nil {
 		return ident.E(ident.KindInternal, "encode", "the message could not be written as JSON").Because(err)
 	}
-	if err := writeFile(f.Dir, d.ID+".json", b.Bytes(), 0o600); err != nil {
+	if err := disk.Write(f.Dir, d.ID+".json", b.Bytes(), 0o600); err != nil {
 		return ident.E(ident.KindUnavailable, "folder", "the outgoing folder cannot be written to; check the disk").Because(err)
 	}
 	return nil
-}
-
-// writeFile writes a file atomically and durably: beside, fsync, rename, fsync of
-// the folder. A crash leaves the old state or the new, and at worst a .tmp file.
-func writeFile(dir, name string, b []byte, mode os.FileMode) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(dir, name+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(b)
-	if err == nil {
-		err = tmp.Chmod(mode)
-	}
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), filepath.Join(dir, name))
-	}
-	if err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

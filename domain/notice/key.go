@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"surety/kernel/ident"
+	"surety/platform/disk"
 )
 
 // The files of LoadOrCreateKey.
@@ -44,7 +45,7 @@ func LoadOrCreateKey(dir string) (ed25519.PrivateKey, error) {
 		return nil, keyError(path, errors.Join(err, errors.New("it does not hold 32 bytes in base64")))
 	}
 	key := ed25519.NewKeyFromSeed(seed)
-	if err := writeFile(dir, PublicFile, []byte(EncodeKey(key.Public().(ed25519.PublicKey))+"\n"), 0o644); err != nil {
+	if err := disk.Write(dir, PublicFile, []byte(EncodeKey(key.Public().(ed25519.PublicKey))+"\n"), 0o644); err != nil {
 		return nil, keyError(path, err)
 	}
 	return key, nil
@@ -58,7 +59,7 @@ func createKey(dir, path string) error {
 		return err
 	}
 	tmp := keyFile + ".new." + base64.RawURLEncoding.EncodeToString(seedName())
-	if err := writeFile(dir, tmp, []byte(base64.StdEncoding.EncodeToString(seed)+"\n"), 0o600); err != nil {
+	if err := disk.Write(dir, tmp, []byte(base64.StdEncoding.EncodeToString(seed)+"\n"), 0o600); err != nil {
 		return err
 	}
 	defer os.Remove(filepath.Join(dir, tmp))

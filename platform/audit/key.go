@@ -15,6 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"surety/kernel/ident"
+	"surety/platform/disk"
 )
 
 // The files of LoadOrCreateKey.
@@ -59,7 +60,7 @@ func keyError(path string, err error) error {
 // createKey writes a new key so that two processes starting at once agree on
 // one: the whole file appears under its name, and only if there is none.
 func createKey(dir, path string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MakeDir(dir); err != nil {
 		return err
 	}
 	var tag [4]byte
@@ -80,15 +81,7 @@ func createKey(dir, path string) error {
 	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return disk.SyncDir(dir)
 }
 
 // parseKey reads "PRIVATE+KEY+name+hash+base64(alg‖seed)", the form of

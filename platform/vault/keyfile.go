@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"surety/kernel/ident"
+	"surety/platform/disk"
 )
 
 // KeyFile is the name of the key file in its folder.
@@ -73,7 +74,7 @@ func Rotate(dir string) (*Vault, error) {
 		}
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = disk.SyncDir(dir)
 	}
 	if err != nil {
 		return nil, keyError("vault_rotate", "the vault's key file %s could not be replaced for certain; "+
@@ -138,7 +139,7 @@ func load(path string) (*keyFile, error) {
 //  2. it gets its name by link, which fails if the name is taken: never replaced;
 //  3. the folder is synced: now the keys last, and may be used.
 func create(dir, path string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MakeDir(dir); err != nil {
 		return err
 	}
 	k := &keyFile{Version: 1, IndexKey: make([]byte, keySize), Keys: map[string][]byte{}}
@@ -156,10 +157,7 @@ func create(dir, path string) error {
 	if err := os.Link(tmp, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := syncDir(dir); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(filepath.Clean(dir))) // the folder may be new too
+	return disk.SyncDir(dir)
 }
 
 // write puts the keys into a new file, synced and for the owner alone.
@@ -181,13 +179,4 @@ func write(dir string, k *keyFile) (name string, err error) {
 		return "", fmt.Errorf("write %s: %w", f.Name(), err)
 	}
 	return f.Name(), nil
-}
-
-// syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
