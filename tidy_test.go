@@ -29,8 +29,10 @@ var house = []struct{ pkg, may string }{
 	{"kernel/money", "kernel/ident"},
 	{"kernel/name", "kernel/money kernel/ident"},
 	{"kernel/policy", "kernel/money kernel/ident"},
+	{"kernel/boost", "kernel/ident"},
 
 	{"platform/tally", "kernel/..."},
+	{"platform/journal", "kernel/... platform/disk"},
 	{"platform/disk", ""},
 	{"platform/vault", "kernel/... platform/disk"},
 	{"platform/db/dbtest", "kernel/... platform/db"},
@@ -52,7 +54,7 @@ var house = []struct{ pkg, may string }{
 var floors = []string{
 	"platform/ledger > platform/access > platform/audit > platform/queue > platform/db",
 	"domain/report > domain/incident > domain/authority > domain/trace > domain/claim > domain/fund > " +
-		"domain/payment > domain/risk > domain/payee > domain/notice > domain/party",
+		"domain/watch > domain/rulebook > domain/payment > domain/risk > domain/list > domain/payee > domain/notice > domain/party",
 }
 
 // onlyTests may be imported by tests alone.

@@ -67,6 +67,16 @@ const (
 	ActRiskEdit    Act = "risk.edit"    // draft and try rules
 	ActRiskPublish Act = "risk.publish" // put rules into force
 
+	ActLabelAdd Act = "label.add" // say whether a payment was a theft
+
+	ActListRead   Act = "list.read"   // who stands on a list
+	ActListEdit   Act = "list.edit"   // put on, take off, import
+	ActListReport Act = "list.report" // shared intelligence from outside
+
+	ActWatchRead Act = "watch.read" // unusual rises and what was done
+	ActWatchEdit Act = "watch.edit" // what is watched, and from when on it is unusual
+	ActWatchStop Act = "watch.stop" // stop or challenge all payments that match, or lift it
+
 	ActReportRead   Act = "report.read"   // sums and rates
 	ActOverviewRead Act = "overview.read" // today's board
 
@@ -199,6 +209,16 @@ var table = map[Act]Spec{
 	ActRiskRead:    {Roles: roles{analyst, lead, compliance}, System: true, Log: Never},
 	ActRiskEdit:    {Roles: roles{analyst}, System: true, Log: Always},
 	ActRiskPublish: {Roles: roles{analyst, lead, compliance}, System: true, Log: Always, FourEyes: true},
+
+	ActLabelAdd: {Roles: roles{host, analyst, handler, lead}, System: true, Log: Always},
+
+	ActListRead:   {Roles: roles{host, analyst, handler, lead, compliance}, System: true, Log: OnRead},
+	ActListEdit:   {Roles: roles{analyst, lead}, System: true, Log: Always},
+	ActListReport: {Roles: roles{host, analyst}, System: true, Log: Always},
+
+	ActWatchRead: {Roles: roles{analyst, handler, lead, compliance}, System: true, Log: Never},
+	ActWatchEdit: {Roles: roles{analyst, lead}, System: true, Log: Always},
+	ActWatchStop: {Roles: roles{analyst, lead}, System: true, Log: Always},
 
 	ActReportRead:   {Roles: roles{analyst, handler, fund, lead, compliance}, System: true, Log: Never},
 	ActOverviewRead: {Roles: roles{admin, analyst, handler, fund, lead, compliance}, System: true, Log: Never},
