@@ -1,17 +1,14 @@
 package policy
 
 import (
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/token"
 
 	"surety/kernel/ident"
 )
@@ -34,20 +31,42 @@ const (
 	MaxString = 1024      // bytes of one string value
 	MaxList   = 256       // items of one list value
 	MaxCost   = 1_000_000 // CEL cost units of the worst case: a few milliseconds
+	MaxVars   = 1 << 14   // variables of one Env
 	maxDepth  = 32        // nesting of parentheses and calls
 	maxNodes  = 1000      // parts of one expression
 )
 
-// Env declares the variables that expressions may use. It is immutable.
-type Env struct {
-	cel  *cel.Env
-	vars map[string]Type
+// Var is one variable of an Env. Its slot is its place in the list.
+type Var struct {
+	Name string // letters, digits and underscores, with dots between parts: "payer.age_days"
+	Type Type
 }
 
-// NewEnv declares variables by name. Names are letters, digits and underscores,
-// with dots between parts ("payer.age_days"). Numbers of both kinds may be
-// compared with each other ("ratio > 2").
+// Env declares the variables that expressions may use. It is immutable.
+type Env struct {
+	cel   *cel.Env
+	vars  []Var          // by slot
+	slots map[string]int // by name
+}
+
+// NewEnv declares variables by name; their slots are in the order of the names.
+// Names are letters, digits and underscores, with dots between parts
+// ("payer.age_days"). Numbers of both kinds may be compared with each other
+// ("ratio > 2").
 func NewEnv(vars map[string]Type) (*Env, error) {
+	list := make([]Var, 0, len(vars))
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		list = append(list, Var{Name: name, Type: vars[name]})
+	}
+	return NewEnvOf(list)
+}
+
+// NewEnvOf declares variables in order: vars[i] has slot i of a Row. A name that
+// stands there twice is an error of kind invalid that names it.
+func NewEnvOf(vars []Var) (*Env, error) {
+	if len(vars) > MaxVars {
+		return nil, ident.Invalid("", "variables_too_many", "at most %d variables can be declared, these are %d", MaxVars, len(vars))
+	}
 	opts := []cel.EnvOption{
 		cel.CrossTypeNumericComparisons(true),
 		cel.ParserExpressionSizeLimit(MaxText),
@@ -55,23 +74,37 @@ func NewEnv(vars map[string]Type) (*Env, error) {
 		cel.ExpressionNodeLimit(maxNodes),
 		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateComprehensionNestingLimit(1)),
 	}
-	kept := make(map[string]Type, len(vars))
-	for name, t := range vars {
-		if !validVariable(name) {
-			return nil, ident.Invalid(name, "variable_invalid", "%q cannot be the name of a variable", name)
+	env := &Env{vars: slices.Clone(vars), slots: make(map[string]int, len(vars))}
+	for i, v := range vars {
+		if !validVariable(v.Name) {
+			return nil, ident.Invalid(v.Name, "variable_invalid", "%q cannot be the name of a variable", v.Name)
 		}
-		ct, ok := celType(t)
+		ct, ok := celType(v.Type)
 		if !ok {
-			return nil, ident.Invalid(name, "type_unknown", "variable %q has the unknown type %q", name, t)
+			return nil, ident.Invalid(v.Name, "type_unknown", "variable %q has the unknown type %q", v.Name, v.Type)
 		}
-		kept[name] = t
-		opts = append(opts, cel.Variable(name, ct))
+		if _, twice := env.slots[v.Name]; twice {
+			return nil, ident.Invalid(v.Name, "variable_twice", "variable %q is declared twice", v.Name)
+		}
+		env.slots[v.Name] = i
+		opts = append(opts, cel.Variable(v.Name, ct))
 	}
-	env, err := cel.NewEnv(opts...)
-	if err != nil {
+	var err error
+	if env.cel, err = cel.NewEnv(opts...); err != nil {
 		return nil, ident.E(ident.KindInvalid, "variables_invalid", "these variables cannot be declared").Because(err)
 	}
-	return &Env{cel: env, vars: kept}, nil
+	return env, nil
+}
+
+// Slot is the place of a variable in a Row; ok is false if it is not declared.
+func (e *Env) Slot(name string) (slot int, ok bool) { slot, ok = e.slots[name]; return slot, ok }
+
+// Type is the declared type of a variable, "" if it is not declared.
+func (e *Env) Type(name string) Type {
+	if slot, ok := e.slots[name]; ok {
+		return e.vars[slot].Type
+	}
+	return ""
 }
 
 func celType(t Type) (*cel.Type, bool) {
@@ -105,51 +138,10 @@ func validVariable(name string) bool {
 	return len(name) <= 64
 }
 
-// Expr is an expression as it stands in a pack, with the place where it begins,
-// so that a mistake in it is shown by line and column of the pack. In YAML it is
-// a plain string; an expression made in Go is Expr{Text: "…"}.
-type Expr struct {
-	Text   string
-	Line   int // of the pack, from 1; 0 if it came from elsewhere
-	Column int // of the pack, from 1
-
-	block bool // each of its lines begins at Column
-}
-
-// UnmarshalYAML reads an expression and keeps its place. It implements
-// yaml.NodeUnmarshaler.
-func (x *Expr) UnmarshalYAML(n ast.Node) error {
-	tok := n.GetToken()
-	pos := tok.Position
-	switch s := n.(type) {
-	case *ast.StringNode:
-		*x = Expr{Text: s.Value, Line: pos.Line, Column: pos.Column}
-		if tok.Type == token.DoubleQuoteType || tok.Type == token.SingleQuoteType {
-			x.Column++
-		}
-	case *ast.LiteralNode: // | or >: the text begins on the next line
-		origin := s.Value.GetToken().Origin
-		indent := len(origin) - len(strings.TrimLeft(origin, " "))
-		*x = Expr{Text: s.Value.Value, Line: pos.Line + 1, Column: indent + 1, block: true}
-	case *ast.BoolNode:
-		*x = Expr{Text: s.String(), Line: pos.Line, Column: pos.Column}
-	default:
-		return atNode(n, "an expression is written as text")
-	}
-	if strings.TrimSpace(x.Text) == "" {
-		return atNode(n, "the expression is empty")
-	}
-	return nil
-}
-
 // Rule is a compiled expression whose answer is yes or no. Safe for many goroutines.
 type Rule struct {
-	expr Expr
-	prog cel.Program
-	vars map[string]Type
-	uses []string
-	cost uint64
-	pool sync.Pool // of *activation, so that Eval allocates little
+	program
+	fast *fold // nil: cel-go runs it
 }
 
 // Compile checks an expression and makes it ready to run. The error names line
@@ -159,93 +151,58 @@ func (e *Env) Compile(text string) (*Rule, error) { return e.CompileExpr(Expr{Te
 // CompileExpr is Compile for an expression read from a pack: errors name line
 // and column of the pack.
 func (e *Env) CompileExpr(x Expr) (*Rule, error) {
-	if len(x.Text) > MaxText {
-		return nil, ident.Invalid("rule", "rule_too_long",
-			"a rule has at most %d bytes, this one has %d", MaxText, len(x.Text))
-	}
-	tree, issues := e.cel.Compile(x.Text)
-	if errs := issues.Errors(); len(errs) > 0 {
-		first := errs[0]
-		return nil, x.wrong(first.Location.Line(), first.Location.Column()+1, first.Message)
-	}
-	if !tree.OutputType().IsExactType(cel.BoolType) {
-		return nil, x.wrong(1, 1, "the answer must be true or false, this is "+tree.OutputType().String())
-	}
-	worst, err := e.cel.EstimateCost(tree, sizes{})
+	r := &Rule{}
+	tree, err := r.prepare(e, x, "rule", Bool)
 	if err != nil {
-		return nil, x.wrong(1, 1, err.Error())
+		return nil, err
 	}
-	if worst.Max > MaxCost {
-		return nil, x.wrong(1, 1, fmt.Sprintf("it could cost %d steps, %d are allowed", worst.Max, MaxCost))
+	if n, ok := e.closures(tree); ok && n.typ == Bool {
+		r.fast = n.fold()
 	}
-	prog, err := e.cel.Program(tree, cel.EvalOptions(cel.OptOptimize))
-	if err != nil {
-		return nil, x.wrong(1, 1, err.Error())
-	}
-	r := &Rule{expr: x, prog: prog, vars: e.vars, cost: worst.Max}
-	for _, info := range tree.NativeRep().ReferenceMap() {
-		if _, declared := e.vars[info.Name]; declared && !slices.Contains(r.uses, info.Name) {
-			r.uses = append(r.uses, info.Name)
-		}
-	}
-	slices.Sort(r.uses)
 	return r, nil
 }
-
-// wrong makes the error for a mistake at line:column of the text, counted from 1.
-func (x Expr) wrong(line, column int, why string) error {
-	line, column = max(line, 1), max(column, 1) // the parser names no place for what is too deep
-	if x.Line > 0 {
-		if line <= 1 || x.block {
-			column += max(x.Column, 1) - 1
-		}
-		line = x.Line + line - 1
-	}
-	e := ident.Invalid("rule", "rule_invalid", "line %d, column %d: %s (in %q)", line, column, why, shorten(x.Text))
-	e.Row = line
-	return e
-}
-
-func shorten(s string) string {
-	if len(s) <= 120 {
-		return s
-	}
-	return strings.ToValidUTF8(s[:117], "") + "…"
-}
-
-// Text is the expression as it was written.
-func (r *Rule) Text() string { return r.expr.Text }
-
-// Uses names the variables that the expression mentions, sorted. An engine need
-// not compute any other.
-func (r *Rule) Uses() []string { return slices.Clone(r.uses) }
-
-// Cost is the worst case in CEL cost units, known before the first run.
-func (r *Rule) Cost() uint64 { return r.cost }
 
 // Eval answers the rule. The function gives each variable that is asked for; a
 // variable that it does not give, a value of another type than declared, a
 // string or list over its bound, an overflow and a division by zero are errors
 // of kind invalid, never a silent "no".
 func (r *Rule) Eval(value func(name string) (any, bool)) (bool, error) {
-	a, _ := r.pool.Get().(*activation)
-	if a == nil {
-		a = &activation{vars: r.vars}
-	}
-	a.value = value
-	out, _, err := r.prog.Eval(a)
-	a.value = nil
-	r.pool.Put(a)
+	return r.yes(value, nil)
+}
+
+func (r *Rule) yes(value func(name string) (any, bool), row *Row) (bool, error) {
+	out, err := r.run(value, row)
 	if err != nil {
-		return false, ident.Invalid("rule", "rule_failed",
-			"the rule %q could not be judged", shorten(r.expr.Text)).Because(err)
+		return false, err
 	}
 	yes, ok := out.(types.Bool)
 	if !ok {
-		return false, ident.Invalid("rule", "rule_failed", "the rule %q gave no answer", shorten(r.expr.Text))
+		return false, r.failed(nil)
 	}
 	return bool(yes), nil
 }
+
+// Test is Eval over a row: the same answer, and an error in the same cases. It
+// does not allocate while it succeeds, unless the rule joins strings or is not
+// Compiled. A row shorter than the variables it uses is an error; a variable of
+// type List has no value in a row. The row must not be nil and must not change
+// while Test runs.
+func (r *Rule) Test(row *Row) (bool, error) {
+	if len(row.N) < r.numbers || len(row.S) < r.texts {
+		return false, r.short(row)
+	}
+	if r.fast == nil {
+		return r.yes(nil, row)
+	}
+	yes, f := r.fast.test(row)
+	if f != 0 {
+		return false, r.failed(f.in(r.env, row))
+	}
+	return yes, nil
+}
+
+// Compiled reports whether Test runs the rule by itself, not by cel-go.
+func (r *Rule) Compiled() bool { return r.fast != nil }
 
 // EvalMap is Eval over a map; for tests and small tools.
 func (r *Rule) EvalMap(vars map[string]any) (bool, error) {
@@ -254,8 +211,9 @@ func (r *Rule) EvalMap(vars map[string]any) (bool, error) {
 
 // activation hands variables to CEL and checks each against its declaration.
 type activation struct {
+	env   *Env
 	value func(string) (any, bool)
-	vars  map[string]Type
+	row   *Row // asked if value is nil
 }
 
 // Parent implements cel.Activation: there is none.
@@ -263,15 +221,18 @@ func (a *activation) Parent() cel.Activation { return nil }
 
 // ResolveName implements cel.Activation.
 func (a *activation) ResolveName(name string) (any, bool) {
-	t, declared := a.vars[name]
+	slot, declared := a.env.slots[name]
 	if !declared {
 		return nil, false
+	}
+	if a.value == nil {
+		return a.row.value(name, slot, a.env.vars[slot].Type), true
 	}
 	v, ok := a.value(name)
 	if !ok {
 		return types.NewErr("the variable %s has no value", name), true
 	}
-	return adapt(name, t, v), true
+	return adapt(name, a.env.vars[slot].Type, v), true
 }
 
 // adapt turns a Go value into CEL's, or into an error that CEL passes on.
@@ -311,7 +272,7 @@ func adapt(name string, t Type, v any) ref.Val {
 
 func adaptString(name, s string) ref.Val {
 	if len(s) > MaxString {
-		return types.NewErr("the variable %s has %d bytes, at most %d are allowed", name, len(s), MaxString)
+		return types.WrapErr(errTooLong(name, s))
 	}
 	return types.String(s)
 }
