@@ -47,7 +47,8 @@ var house = []struct{ pkg, may string }{
 	{"client", "kernel/ident kernel/money"},
 	{"app/...", "kernel/... platform/... domain/... edge/... client app/..."},
 	{"sim/...", "kernel/... platform/... domain/... edge/... client app/... sim/..."},
-	{"cmd/surety", "kernel/... platform/... domain/... client app/... sim/..."},
+	{"bench", "kernel/... platform/... domain/... client app/..."},
+	{"cmd/surety", "kernel/... platform/... domain/... client app/... sim/... bench"},
 }
 
 // On these two floors a package may import those to its right.
