@@ -1,11 +1,6 @@
 package risk
 
-import (
-	"fmt"
-	"strings"
-
-	"surety/kernel/policy"
-)
+import "surety/kernel/policy"
 
 // Outcome is what is to be done with a payment.
 type Outcome string
@@ -33,7 +28,7 @@ func (o Outcome) severity() int {
 	return 0
 }
 
-// Reason is why: a rule that fired, or "degraded" or "currency".
+// Reason is why: a rule that fired, or one of the codes of the engine's own.
 type Reason struct {
 	Code   string `json:"code"` // the rule's id
 	ZH     string `json:"zh"`
@@ -43,8 +38,20 @@ type Reason struct {
 
 // The codes of reasons that are no rules.
 const (
-	ReasonDegraded = "degraded" // a rule could not be judged
+	ReasonDegraded = "degraded" // a rule, a value or a model could not be judged
 	ReasonCurrency = "currency" // the pack has no limits in this currency
+	ReasonModel    = "model"    // the model finds it too likely a theft to let it go
+	ReasonStop     = "stop"     // a person's order touches it
+)
+
+func ownCode(id string) bool {
+	return id == ReasonDegraded || id == ReasonCurrency || id == ReasonModel || id == ReasonStop
+}
+
+// How late a payment came, in Decision.Late.
+const (
+	LateWindows   = "windows"   // later than the slack: long windows may not have all they should
+	LateUncounted = "uncounted" // older than the memory: judged by what there is, and not counted
 )
 
 // Decision is what the engine says of one payment.
@@ -53,13 +60,22 @@ type Decision struct {
 	Score    int            `json:"score"`            // permille: 0 nothing speaks against it, 1000 all
 	Reasons  []Reason       `json:"reasons"`          // of live rules that fired, weightiest first
 	Proofs   []string       `json:"proofs"`           // any one of them will do; see Proofs
-	Shadow   []Reason       `json:"shadow,omitempty"` // of shadow rules: what they would have said
-	Failed   []string       `json:"failed,omitempty"` // ids of rules that could not be judged
+	Shadow   []Reason       `json:"shadow,omitempty"` // of shadow and capped rules: what they would have said
+	Failed   []string       `json:"failed,omitempty"` // what could not be judged: ids of rules, "model:NAME", "where:ENTITY"
 	Features Values         `json:"features"`
 	Pack     policy.Version `json:"pack"`
+
+	Model       *ModelView  `json:"model,omitempty"` // of the champion; nil if there is none or it failed
+	Challengers []ModelView `json:"challengers,omitempty"`
+	Stop        string      `json:"stop,omitempty"` // the person's order that touched it
+	StopOutcome Outcome     `json:"stop_outcome,omitempty"`
+	Listed      []string    `json:"listed,omitempty"` // entries of lists that match: "deny:ENTRY"
+	Capped      []string    `json:"capped,omitempty"` // rules over their limit of the day: they only note
+	Late        string      `json:"late,omitempty"`   // "", LateWindows or LateUncounted
 }
 
-// Degraded reports whether the decision was made without all of its rules.
+// Degraded reports whether the decision was made without all of its rules, or
+// without the model that should have had its say.
 func (d Decision) Degraded() bool { return len(d.Failed) > 0 }
 
 // ProofInfo describes one proof that a payer may be asked for.
@@ -88,55 +104,4 @@ func proofInfo(code string) (ProofInfo, bool) {
 		}
 	}
 	return ProofInfo{}, false
-}
-
-// Explain tells a decision to a person, one thing a line. lang is "zh" or "en";
-// any other is taken as "en".
-func Explain(d Decision, lang string) string {
-	zh := lang == "zh"
-	pick := func(z, e string) string {
-		if zh {
-			return z
-		}
-		return e
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, pick("%s，风险分 %d（满分 1000）\n", "%s, score %d of 1000\n"), outcomeName(d.Outcome, zh), d.Score)
-	if len(d.Reasons) == 0 {
-		b.WriteString(pick("没有规则命中。\n", "No rule speaks against it.\n"))
-	}
-	for _, r := range d.Reasons {
-		fmt.Fprintf(&b, "- %s [%s, %d]\n", pick(r.ZH, r.EN), r.Code, r.Weight)
-	}
-	if len(d.Proofs) > 0 {
-		names := make([]string, len(d.Proofs))
-		for i, code := range d.Proofs {
-			p, _ := proofInfo(code)
-			names[i] = pick(p.ZH, p.EN)
-		}
-		b.WriteString(pick("任选一种方式核验：", "Any one of these proofs will do: "))
-		b.WriteString(strings.Join(names, pick("、", ", ")))
-		b.WriteString(pick("。\n", ".\n"))
-	}
-	for _, r := range d.Shadow {
-		fmt.Fprintf(&b, pick("- （试运行，未生效）%s [%s]\n", "- (on trial, not acted on) %s [%s]\n"), pick(r.ZH, r.EN), r.Code)
-	}
-	if d.Degraded() {
-		fmt.Fprintf(&b, pick("未能运行的规则：%s\n", "Rules that could not be judged: %s\n"), strings.Join(d.Failed, ", "))
-	}
-	fmt.Fprintf(&b, pick("规则包 %s 第 %d 版", "Rules: %s number %d"), d.Pack.Name, d.Pack.Number)
-	return b.String()
-}
-
-func outcomeName(o Outcome, zh bool) string {
-	names := map[Outcome][2]string{
-		Allow:     {"放行", "Allowed"},
-		Challenge: {"需要核验", "Challenged"},
-		Hold:      {"暂缓，等待人工复核", "Held for a person to look at"},
-		Block:     {"拦截", "Blocked"},
-	}
-	if zh {
-		return names[o][0]
-	}
-	return names[o][1]
 }

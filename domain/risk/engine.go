@@ -1,9 +1,7 @@
 package risk
 
 import (
-	"slices"
 	"sync"
-	"time"
 
 	"surety/kernel/ident"
 	"surety/platform/tally"
@@ -16,21 +14,45 @@ type Config struct {
 	Clock ident.Clock
 	// Pack is the text of a rule pack; "" is DefaultPack.
 	Pack string
-	// Cap is how many payments one account or device keeps, the newest; 0 is
-	// the default of package tally. Windows of a busier one are lower bounds.
+	// Cap is how many payments one account or device keeps one by one, the
+	// newest; 0 is the default of package tally.
 	Cap int
+	// Memory bounds the histories, in bytes; 0 is no bound. Beyond it those that
+	// were not seen for longest are given up.
+	Memory int64
+	// Lists answers features of kind "listed"; nil: nothing is on a list.
+	Lists Lists
+	// Tap is told of each payment that Assess has judged, after all locks are let
+	// go. It must be quick, and may be called by several goroutines at once.
+	Tap func(*Event, *Decision)
 }
 
-// Engine judges payments. It is safe for many goroutines.
+// Engine judges payments. It is safe for many goroutines: payments that share an
+// account, a device or another entity are judged one after the other, all others
+// beside each other.
 type Engine struct {
-	clock ident.Clock
-	pack  *pack
-	spans tally.Spans // all windows
-	short tally.Spans // up to seven days, for payees and devices
+	clock    ident.Clock
+	lists    Lists
+	tap      func(*Event, *Decision)
+	capacity int
+	memory   int64
+	use      usage
 
-	mu      sync.Mutex
-	store   *tally.Store // guarded by mu
-	scratch scratch      // guarded by mu
+	// mu is held for reading by whoever judges or counts, and for writing by
+	// whoever changes what follows. It is taken before the locks of the memory.
+	mu    sync.RWMutex
+	run   *running // immutable but for its memory
+	next  *filling // a memory that is being filled, nil if none
+	stops *stops   // nil if none
+}
+
+// running is a pack with its memory and the models that go with it.
+type running struct {
+	pack        *Pack
+	store       *tally.Store
+	pool        *sync.Pool // of *scratch
+	champion    *model     // nil: rules only
+	challengers []*model
 }
 
 // New makes an engine with an empty memory. It refuses a pack with a mistake in
@@ -46,29 +68,57 @@ func New(cfg Config) (*Engine, error) {
 		}
 		cfg.Pack = text
 	}
-	p, err := loadPack(cfg.Pack)
+	p, err := LoadPack(cfg.Pack)
 	if err != nil {
 		return nil, err
 	}
-	store, err := tally.New(tally.Config{Horizon: horizon, Cap: cfg.Cap})
-	if err != nil {
-		return nil, err
-	}
-	lengths := [nWindows]time.Duration{win10m: 10 * time.Minute, win1h: time.Hour,
-		win1d: day, win7d: 7 * day, win30d: 30 * day, win90d: 90 * day}
-	spans, err := tally.NewSpans(lengths[:]...)
-	if err != nil {
-		return nil, err
-	}
-	short, err := tally.NewSpans(lengths[:win7d+1]...)
-	if err != nil {
-		return nil, err
-	}
-	return &Engine{clock: cfg.Clock, pack: p, store: store, spans: spans, short: short}, nil
+	en := &Engine{clock: cfg.Clock, lists: cfg.Lists, tap: cfg.Tap, capacity: cfg.Cap, memory: cfg.Memory}
+	en.run, err = en.start(p)
+	return en, err
 }
 
+// start makes an empty memory for a pack.
+func (en *Engine) start(p *Pack) (*running, error) {
+	store, err := p.store(en.capacity, en.memory)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range p.entities {
+		if n.plan == nil {
+			continue
+		}
+		if err := store.Check(n.plan); err != nil {
+			return nil, err
+		}
+	}
+	return (&running{store: store}).with(p), nil
+}
+
+// with is the same memory under a pack of the same layout.
+func (r *running) with(p *Pack) *running {
+	return &running{pack: p, store: r.store, pool: &sync.Pool{New: func() any { return p.newScratch() }}}
+}
+
+func (r *running) scratch() *scratch {
+	s, _ := r.pool.Get().(*scratch)
+	return s
+}
+
+func (r *running) release(s *scratch) { r.pool.Put(s) }
+
 // Pack describes the pack in force.
-func (en *Engine) Pack() PackInfo { return en.pack.info() }
+func (en *Engine) Pack() PackInfo {
+	en.mu.RLock()
+	defer en.mu.RUnlock()
+	return en.run.pack.Info()
+}
+
+// Running is the pack in force.
+func (en *Engine) Running() *Pack {
+	en.mu.RLock()
+	defer en.mu.RUnlock()
+	return en.run.pack
+}
 
 // Decide judges a payment and changes nothing. A payment that was observed
 // already is judged as if it had not been, so asking twice gives one answer as
@@ -79,208 +129,232 @@ func (en *Engine) Decide(e Event, f Facts) (Decision, error) { return en.judge(e
 // Assess judges a payment and counts it, with nothing in between; a blocked one
 // counts as refused. Call Forget if the payment's own commit fails, and Refuse if
 // it does not go in the end.
-func (en *Engine) Assess(e Event, f Facts) (Decision, error) { return en.judge(e, f, true) }
-
-func (en *Engine) judge(e Event, f Facts, keep bool) (Decision, error) {
-	if err := e.Check(); err != nil {
-		return Decision{}, err
+func (en *Engine) Assess(e Event, f Facts) (Decision, error) {
+	d, err := en.judge(e, f, true)
+	if err == nil && en.tap != nil {
+		en.tell(e, d)
 	}
-	now := ident.Micros(en.clock.Now())
-	k := e.keys(en.minor(e))
-	var v vector
-	var m verdict
-	err := func() error {
-		en.mu.Lock()
-		defer en.mu.Unlock()
-		en.store.Advance(now)
-		en.read(e, f, k, &v)
-		m = en.pack.judge(e, &v)
-		switch {
-		case !keep:
-			return nil
-		case m.outcome == Block:
-			return en.observe(k.attempts())
-		}
-		return en.observe(k.entries())
-	}()
+	return d, err
+}
+
+// tell lets the tap have copies, made only if there is one.
+//
+//go:noinline
+func (en *Engine) tell(e Event, d Decision) { en.tap(&e, &d) }
+
+func (en *Engine) judge(event Event, facts Facts, keep bool) (d Decision, err error) {
+	en.mu.RLock()
+	defer en.mu.RUnlock()
+	r := en.run
+	s := r.scratch()
+	defer r.release(s)
+	s.event, s.facts = event, facts // so that neither needs memory of its own
+	e, f := &s.event, &s.facts
+	at, err := en.check(e)
 	if err != nil {
-		return Decision{}, err
+		return d, err
 	}
-	return en.pack.decision(m, &v), nil
-}
-
-// minor is what the payment counts in sums: an amount of another currency cannot
-// be added to them, the payment itself is still counted.
-func (en *Engine) minor(e Event) int64 {
-	if e.Amount.Currency != en.pack.currency {
-		return 0
+	var h hashes
+	r.pack.hash(e, &h)
+	r.pack.prepare(s, e, &h, at)
+	if err := en.decide(r, s, e, f, h.id, keep); err != nil {
+		return d, err
 	}
-	return e.Amount.Minor
+	if keep && en.next != nil {
+		en.next.live(en, e, h.id, change{refused: s.v.outcome == Block, counts: true})
+	}
+	s.v.decision(s, r.champion, &d)
+	return d, nil
 }
 
-// Observe counts a payment that stands: for the replay of a journal. Any order
-// will do, and the same payment twice counts once.
-func (en *Engine) Observe(e Event) error {
-	return en.change(e, func(k keys) error { return en.observe(k.entries()) })
-}
-
-// Refuse counts a payment as an attempt that came to nothing: it makes no device
-// and no payee known and is in no sum, but its device has been seen with its
-// payer. It takes back what Assess or Observe counted beyond that. A replay calls
-// it for each payment of the journal that did not go.
-func (en *Engine) Refuse(e Event) error {
-	return en.change(e, func(k keys) error {
-		for _, x := range k.standing() {
-			en.store.Forget(x.key, x.ev)
+// decide judges a prepared payment and, if keep, counts it. en.mu is held.
+func (en *Engine) decide(r *running, s *scratch, e *Event, f *Facts, id uint64, keep bool) error {
+	p, v := r.pack, &s.v
+	p.accountFacts(e, f, &s.row)
+	p.readLists(en.lists, s, e, f)
+	v.reset(p, e)
+	v.failed = s.failed
+	at := ident.Micros(e.At)
+	number, gone := p.localDay(at)
+	price := int64(plainPrice)
+	if r.champion != nil && p.costs.perDay > 0 {
+		price = p.costs.price(en.use.challenges(number, id), gone)
+	}
+	v.late = r.advance(en.now(), at)
+	tx := r.store.Begin(s.keys)
+	defer tx.End()
+	p.readAsNew(s, tx)
+	p.compute(s)
+	p.ask(s, e.Type)
+	v.consult(s, r.champion, r.challengers, p.minor(e), price)
+	if v.stops = en.stops; v.stops != nil {
+		if stop := v.stops.find(e, func() string { return en.use.stopOf(number, id) }); stop != nil {
+			v.setStop(stop)
 		}
-		return en.observe(k.attempts())
-	})
-}
-
-// Forget takes a payment back as if it had never been heard of: the commit that
-// it belonged to failed. Forgetting one that is not there does nothing.
-func (en *Engine) Forget(e Event) {
-	// An event that is wrong in itself can never have been counted.
-	_ = en.change(e, func(k keys) error {
-		for _, x := range k.entries() {
-			en.store.Forget(x.key, x.ev)
-		}
+	}
+	v.combine()
+	counts := v.outcome != Allow
+	if counts {
+		en.use.apply(v, number, id, keep)
+	}
+	if !keep {
 		return nil
-	})
-}
-
-// change runs fn with the lock held, after the edge of the memory has moved.
-func (en *Engine) change(e Event, fn func(keys) error) error {
-	if err := e.Check(); err != nil {
-		return err
 	}
-	now := ident.Micros(en.clock.Now())
-	k := e.keys(en.minor(e))
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	en.store.Advance(now)
-	return fn(k)
+	err := p.observe(s, tx, v.outcome == Block)
+	if err != nil && counts {
+		en.use.takeBack(v.stops, number, id)
+	}
+	return err
 }
 
-// observe writes to all of the histories, or to none. en.mu is held.
-func (en *Engine) observe(entries []entry) error {
-	for i, x := range entries {
-		if _, err := en.store.Observe(x.key, x.ev); err != nil {
-			for _, y := range entries[:i] {
-				en.store.Forget(y.key, y.ev)
+// advance moves the edge of memory and says whether a payment comes late.
+func (r *running) advance(now, at int64) string {
+	r.store.Advance(now)
+	switch late := now - at; {
+	case late >= r.pack.horizon.Microseconds():
+		return LateUncounted
+	case late > r.pack.tolerated.Microseconds():
+		return LateWindows
+	}
+	return ""
+}
+
+// observe writes to all of the histories, or to none. They are locked.
+func (p *Pack) observe(s *scratch, tx *tally.Tx, refused bool) error {
+	var known uint16 // entities, by place, that had the payment already
+	for i, n := range p.entities {
+		if !n.own() || s.at[i] < 0 {
+			continue
+		}
+		ev := s.events[i]
+		if refused {
+			ev.Flags |= flagRefused
+		}
+		fresh, err := tx.Observe(s.at[i], ev)
+		if err != nil {
+			for j, m := range p.entities[:i] {
+				if m.own() && s.at[j] >= 0 && known>>j&1 == 0 {
+					tx.Forget(s.at[j], s.events[j])
+				}
 			}
 			return err
+		}
+		if !fresh {
+			known |= 1 << i
+		}
+	}
+	if known == 0 {
+		return nil
+	}
+	set, clear := uint16(0), uint16(flagRefused)
+	if refused {
+		set, clear = clear, set
+	}
+	for i := range p.entities {
+		if known>>i&1 != 0 {
+			tx.Flag(s.at[i], s.events[i].ID, s.events[i].At, set, clear)
 		}
 	}
 	return nil
 }
 
+// change is what becomes of a payment in a memory.
+type change struct {
+	counts  bool // it stands, or is refused
+	refused bool
+	forget  bool // it is taken out
+	label   bool // it is known to be a theft, or not
+	fraud   bool
+}
+
+// change makes the change in one memory. en.mu is held for reading.
+func (r *running) change(e *Event, at, now int64, c change) error {
+	s := r.scratch()
+	defer r.release(s)
+	p := r.pack
+	var h hashes
+	p.hash(e, &h)
+	p.prepare(s, e, &h, at)
+	r.store.Advance(now)
+	tx := r.store.Begin(s.keys)
+	defer tx.End()
+	if c.counts {
+		return p.observe(s, tx, c.refused)
+	}
+	for i, n := range p.entities {
+		switch {
+		case !n.own() || s.at[i] < 0:
+		case c.forget:
+			tx.Forget(s.at[i], s.events[i])
+		case c.fraud:
+			tx.Flag(s.at[i], h.id, at, flagFraud, 0)
+		default:
+			tx.Flag(s.at[i], h.id, at, 0, flagFraud)
+		}
+	}
+	return nil
+}
+
+// apply makes a change in the memory in force and in one that is being filled.
+func (en *Engine) apply(e *Event, c change) error {
+	en.mu.RLock()
+	defer en.mu.RUnlock()
+	at, err := en.check(e)
+	if err != nil {
+		return err
+	}
+	if err := en.run.change(e, at, en.now(), c); err != nil {
+		return err
+	}
+	id := tally.Hash(e.ID)
+	if en.next != nil {
+		en.next.live(en, e, id, c)
+	}
+	if c.forget {
+		number, _ := en.run.pack.localDay(at)
+		en.use.takeBack(en.stops, number, id)
+	}
+	return nil
+}
+
+// Observe counts a payment that stands: for the replay of a journal. Any order
+// will do, and the same payment twice counts once.
+func (en *Engine) Observe(e Event) error { return en.apply(&e, change{counts: true}) }
+
+// Refuse counts a payment as an attempt that came to nothing: it makes no device
+// and no payee known and is in no sum, but features of attempts see it. It takes
+// back what Assess or Observe counted beyond that. A replay calls it for each
+// payment of the journal that did not go.
+func (en *Engine) Refuse(e Event) error { return en.apply(&e, change{counts: true, refused: true}) }
+
+// Label tells that a payment is known to be a theft, or known not to be, from now
+// on. A payment that the memory does not hold is no error: tell a replay its
+// labels after the payments.
+func (en *Engine) Label(e Event, fraud bool) error {
+	return en.apply(&e, change{label: true, fraud: fraud})
+}
+
+// Forget takes a payment back as if it had never been heard of: the commit that
+// it belonged to failed. Forgetting one that is not there does nothing.
+func (en *Engine) Forget(e Event) {
+	_ = en.apply(&e, change{forget: true}) // one that is wrong in itself was never counted
+}
+
 // Hash is a fingerprint of the memory as of the clock: equal after a restart and
 // a replay. It reads everything; it is for checks, not for each payment.
 func (en *Engine) Hash() [32]byte {
-	now := ident.Micros(en.clock.Now())
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	en.store.Advance(now)
-	return en.store.Hash()
+	en.mu.RLock()
+	defer en.mu.RUnlock()
+	en.run.store.Advance(en.now())
+	return en.run.store.Hash()
 }
 
 // Stats is the size of the memory.
 func (en *Engine) Stats() tally.Stats {
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	return en.store.Stats()
+	en.mu.RLock()
+	defer en.mu.RUnlock()
+	return en.run.store.Stats()
 }
 
-// verdict is which rules fired and what follows.
-type verdict struct {
-	outcome Outcome
-	fired   []*rule // live, by priority
-	shadow  []*rule
-	failed  []string
-	extra   []Reason // the engine's own
-}
-
-// judge asks every rule. It is a pure function of the pack and the features.
-func (p *pack) judge(e Event, v *vector) verdict {
-	m := verdict{outcome: Allow}
-	value := func(name string) (any, bool) {
-		if i, ok := p.index[name]; ok {
-			return v[i], v[i] != nil
-		}
-		x, ok := p.limits[name]
-		return x, ok
-	}
-	decided := -1 // the priority that decides
-	for i := range p.rules {
-		r := &p.rules[i]
-		if r.mode == Off || !r.about(e.Type) {
-			continue
-		}
-		yes, err := r.when.Eval(value)
-		switch {
-		case err != nil:
-			if r.mode == Live { // a shadow rule that fails takes nothing away
-				m.failed = append(m.failed, r.id)
-			}
-		case !yes:
-		case r.mode == Shadow:
-			m.shadow = append(m.shadow, r)
-		default:
-			m.fired = append(m.fired, r)
-			if decided < 0 {
-				decided = r.priority
-			}
-			if r.priority == decided && r.outcome.severity() > m.outcome.severity() {
-				m.outcome = r.outcome
-			}
-		}
-	}
-	if len(m.failed) > 0 {
-		m.guard(e.Amount.Minor >= p.challengeFrom || e.Amount.Currency != p.currency,
-			Reason{ReasonDegraded, "部分规则未能运行，按其余规则判断", "some rules could not be judged; the others decided", 100})
-	}
-	if e.Amount.Currency != p.currency {
-		m.guard(true, Reason{ReasonCurrency, "规则没有该币种的限额", "the rules have no limits in this currency", 100})
-	}
-	return m
-}
-
-// guard adds a reason of the engine's own and, where it counts, makes an allowed
-// payment a challenged one.
-func (m *verdict) guard(challenge bool, r Reason) {
-	m.extra = append(m.extra, r)
-	if challenge && m.outcome == Allow {
-		m.outcome = Challenge
-	}
-}
-
-// decision puts the verdict into words.
-func (p *pack) decision(m verdict, v *vector) Decision {
-	d := Decision{Outcome: m.outcome, Reasons: m.extra, Failed: m.failed, Features: v.values(), Pack: p.version}
-	for _, r := range m.fired {
-		d.Reasons = append(d.Reasons, r.reason)
-		if m.outcome == Allow || m.outcome == Block {
-			continue
-		}
-		for _, code := range r.proofs {
-			if !slices.Contains(d.Proofs, code) {
-				d.Proofs = append(d.Proofs, code)
-			}
-		}
-	}
-	if m.outcome == Challenge && len(d.Proofs) == 0 {
-		d.Proofs = []string{"face", "callback"} // the engine's own challenge
-	}
-	for _, r := range m.shadow {
-		d.Shadow = append(d.Shadow, r.reason)
-	}
-	// Each reason leaves a share of the doubt that the others left.
-	left := 1_000_000_000
-	for _, r := range d.Reasons {
-		left = left / 1000 * (1000 - r.Weight)
-	}
-	d.Score = (1_000_000_000 - left) / 1_000_000
-	slices.SortStableFunc(d.Reasons, func(a, b Reason) int { return b.Weight - a.Weight })
-	return d
-}
+// now is the engine's time in microseconds.
+func (en *Engine) now() int64 { return ident.Micros(en.clock.Now()) }

@@ -158,7 +158,7 @@ func TestStories(t *testing.T) {
 			}
 			d := decide(t, en, c.e, c.f)
 			if why := strings.Join(codes(d.Reasons), " "); d.Outcome != c.want || why != c.why {
-				t.Errorf("got %s because %q, want %s because %q\n%v", d.Outcome, why, c.want, c.why, d.Features)
+				t.Errorf("got %s because %q, want %s because %q\n%v", d.Outcome, why, c.want, c.why, show(d))
 			}
 			stopped := d.Outcome == risk.Challenge || d.Outcome == risk.Hold
 			if stopped != (len(d.Proofs) > 0) || (len(d.Reasons) > 0) != (d.Score > 0) {
@@ -380,7 +380,8 @@ func TestDecisionAsJSON(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	en, _ := engine(t, "")
+	en, clock := engine(t, "")
+	clock.Set(noon)
 	d := decide(t, en, pay("x", noon, "A", "Z", 1200, "d"), known("e"))
 	for lang, want := range map[string]string{
 		"zh": "需要核验，风险分 500（满分 1000）\n- 新设备首次向该收款方付款 [new_device_new_payee, 500]\n" +
@@ -405,12 +406,12 @@ func TestPackAndFeaturesAreDescribed(t *testing.T) {
 	d := decide(t, en, pay("x", noon, "A", "Z", 1, "d"), known("e"))
 	seen := map[string]bool{}
 	for i, f := range risk.Features() {
-		if seen[f.Name] || f.ZH == "" || f.EN == "" || d.Features[i].Name != f.Name {
+		if seen[f.Name] || f.ZH == "" || f.EN == "" || d.Features.At(i).Name != f.Name {
 			t.Errorf("feature %d: %+v", i, f)
 		}
 		seen[f.Name] = true
 		kind := map[string]string{"int": "int64", "bool": "bool", "string": "string"}[string(f.Type)]
-		if got := fmt.Sprintf("%T", d.Features[i].Value); got != kind {
+		if got := fmt.Sprintf("%T", d.Features.At(i).Value); got != kind {
 			t.Errorf("%s is a %s, declared %s", f.Name, got, f.Type)
 		}
 	}
@@ -483,11 +484,16 @@ func TestWrongEvents(t *testing.T) {
 	if err := en.Observe(other); !ident.Is(err, ident.KindConflict) || en.Hash() != before {
 		t.Errorf("another amount under one id: %v", err)
 	}
-	// A payment dated 2099 does not empty the memory.
+	// A payment dated 2099 is refused and does not empty the memory.
 	future := pay("f", noon.AddDate(73, 0, 0), "A", "Z", 1, "d")
-	must(t, en.Observe(future))
+	if err := en.Observe(future); !ident.Is(err, ident.KindInvalid) || ident.CodeOf(err) != "time_in_future" {
+		t.Error(err)
+	}
 	d := decide(t, en, pay("y", noon.Add(time.Hour), "A", "Z", 1, "d"), risk.Facts{})
 	if n, _ := d.Features.Get("payer.count_1d"); n != int64(2) {
 		t.Errorf("counted %v, want 2", n)
 	}
 }
+
+// show is the features of a decision as text.
+func show(d risk.Decision) string { return string(d.Features.AppendJSON(nil)) }
