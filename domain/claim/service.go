@@ -14,6 +14,7 @@ import (
 	"surety/domain/notice"
 	"surety/domain/party"
 	"surety/domain/payment"
+	"surety/domain/rulebook"
 	"surety/kernel/ident"
 	"surety/kernel/money"
 	"surety/platform/access"
@@ -107,6 +108,9 @@ func (in FileIn) Check() error {
 // File hands in a claim. A customer can only claim payments out of their own
 // accounts; what they claim is the sum of these.
 func (s *Service) File(ctx context.Context, actor ident.Actor, in FileIn) (c Claim, err error) {
+	if err := s.cfg.Payment.Await(ctx); err != nil { // it may be about a payment of a second ago
+		return Claim{}, err
+	}
 	err = s.cfg.Access.Run(ctx, func(tx *db.Tx) error {
 		c, err = s.FileTx(tx, actor, in)
 		return err
@@ -473,6 +477,9 @@ func (s *Service) decide(tx *db.Tx, actor, person ident.Actor, id ident.ID, in D
 	if err := addDecision(tx, id, in, person.ID, s.cfg.Clock.Now()); err != nil {
 		return err
 	}
+	if err := s.tellDecided(tx, c); err != nil {
+		return err
+	}
 	if in.Kind == Refuse {
 		lang := s.cfg.Lang
 		return s.write(tx, c, "claim.refused", notice.Data{
@@ -486,6 +493,17 @@ func (s *Service) decide(tx *db.Tx, actor, person ident.Actor, id ident.ID, in D
 	return s.write(tx, c, "claim.confirmed", notice.Data{
 		"amount": in.Amount, "pay_by": c.clock(PaymentBy).Due, "payee_account": vault.MaskAccount(c.PayTo.Account),
 	})
+}
+
+// tellDecided lets those below know what was found of the payments: they become
+// labels of the risk engine.
+func (s *Service) tellDecided(tx *db.Tx, c Claim) error {
+	if len(c.Payments) == 0 {
+		return nil
+	}
+	now := s.cfg.Clock.Now()
+	return s.cfg.Queue.Put(tx, rulebook.EventClaimDecided, c.ID+"."+strconv.Itoa(c.Version), rulebook.ClaimDecided{Claim: c.ID,
+		Kind: string(c.Kind), Decision: string(c.Decision), Ground: c.Ground, Payments: c.Payments, At: now}, now)
 }
 
 // PayTx orders the payout of an approved claim from a fund's earmark.

@@ -25,6 +25,9 @@ type ReconcileReport struct {
 // Reconcile checks every victim that has no payout yet against the records,
 // writes the verdict with its reasons, and joins what was found to the claim.
 func (s *Service) Reconcile(ctx context.Context, actor ident.Actor, id ident.ID) (rep ReconcileReport, err error) {
+	if err := s.cfg.Payment.Await(ctx); err != nil { // the records must be whole
+		return rep, err
+	}
 	err = s.cfg.Access.Update(ctx, actor, access.ActIncidentReconcile, access.Object{ID: id}, nil, func(tx *db.Tx) error {
 		rep = ReconcileReport{Verdicts: map[Verdict]int{}, Reasons: map[string]int{}}
 		i, err := s.load(tx, id)
@@ -239,6 +242,9 @@ func (s *Service) joinClaim(tx *db.Tx, i Incident, v *Victim) error {
 
 // Assign says whose account an unmatched victim's is; the next check judges it.
 func (s *Service) Assign(ctx context.Context, actor ident.Actor, victim ident.ID, account string) error {
+	if err := s.cfg.Payment.Await(ctx); err != nil {
+		return err
+	}
 	return s.change(ctx, actor, access.ActIncidentReconcile, victim, map[string]string{"account": account},
 		func(tx *db.Tx, _ Incident, v *Victim) error {
 			if v.Party != "" {

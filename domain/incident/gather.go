@@ -65,6 +65,9 @@ func (s *Service) ImportList(ctx context.Context, actor ident.Actor, id ident.ID
 // read keeps a source and moves the incident, around fn, in one act.
 func (s *Service) read(ctx context.Context, actor ident.Actor, id ident.ID, src Source, figures any, rows []sourceRow,
 	fn func(tx *db.Tx, i Incident, source ident.ID, again bool) error) error {
+	if err := s.cfg.Payment.Await(ctx); err != nil { // each row is compared with the records
+		return err
+	}
 	detail := map[string]any{"kind": src.Kind, "file": src.Filename, "sha256": src.SHA256}
 	return s.cfg.Access.Update(ctx, actor, access.ActIncidentImport, access.Object{ID: id}, detail, func(tx *db.Tx) error {
 		i, err := s.load(tx, id)
@@ -287,6 +290,9 @@ type GatherReport struct {
 // Gather derives the marks of the thefts from the victims known, and searches
 // the records for further victims of the same devices and payees (A1).
 func (s *Service) Gather(ctx context.Context, actor ident.Actor, id ident.ID) (rep GatherReport, err error) {
+	if err := s.cfg.Payment.Await(ctx); err != nil { // the records must be whole
+		return rep, err
+	}
 	err = s.cfg.Access.Update(ctx, actor, access.ActIncidentGather, access.Object{ID: id}, nil, func(tx *db.Tx) error {
 		rep = GatherReport{}
 		i, err := s.load(tx, id)

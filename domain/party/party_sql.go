@@ -169,3 +169,9 @@ func saidBefore(tx *db.Tx, account string, said []byte) (same bool, err error) {
 	_, err = tx.Row([]any{&kept}, `select said from account where id = $1`, account)
 	return bytes.Equal(kept, said), err
 }
+
+// PhoneIndex is the blind index of a telephone number, however it is written;
+// empty if there is no digit in it.
+func (s *Service) PhoneIndex(phone string) []byte {
+	return s.cfg.Vault.Index("phone", NormalPhone(phone))
+}

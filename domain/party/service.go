@@ -19,17 +19,21 @@ var migrations embed.FS
 // Migrations are the tables of this package.
 var Migrations fs.FS = db.Folder(migrations)
 
-// Config is what the package needs; all of it is required.
+// Config is what the package needs; all of it is required but what says otherwise.
 type Config struct {
 	Access *access.Access
 	Vault  *vault.Vault
 	Clock  ident.Clock
 	IDs    *ident.Maker
+	// Remember is how many accounts' facts are kept in memory, at 400 bytes each;
+	// about 500,000 if zero.
+	Remember int
 }
 
 // Service keeps parties and accounts.
 type Service struct {
-	cfg Config
+	cfg    Config
+	memory *memory
 }
 
 // New refuses a missing part.
@@ -37,7 +41,11 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Access == nil || cfg.Vault == nil || cfg.Clock == nil || cfg.IDs == nil {
 		return nil, ident.E(ident.KindInternal, "config", "party needs Access, Vault, Clock and IDs")
 	}
-	return &Service{cfg: cfg}, nil
+	limit := cfg.Remember / 2
+	if cfg.Remember == 0 {
+		limit = remembered
+	}
+	return &Service{cfg: cfg, memory: &memory{limit: max(limit, 1)}}, nil
 }
 
 // View shows a party to an actor; the look is recorded.
@@ -91,17 +99,7 @@ func (s *Service) ImportRows(ctx context.Context, actor ident.Actor, rows []Row)
 		n := min(importBatch, len(rows))
 		part := rows[:n]
 		rows = rows[n:]
-		var rep ImportReport
-		err := s.cfg.Access.Update(ctx, actor, access.ActPartyImport, access.Object{}, map[string]int{"rows": n},
-			func(tx *db.Tx) error {
-				rep = ImportReport{}
-				for _, r := range part {
-					if err := s.importRow(tx, r, &rep); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
+		rep, err := s.importAct(ctx, actor, part)
 		if err != nil {
 			return total, err
 		}
@@ -112,6 +110,49 @@ func (s *Service) ImportRows(ctx context.Context, actor ident.Actor, rows []Row)
 		total.Refused = append(total.Refused, rep.Refused...)
 	}
 	return total, nil
+}
+
+// importAct is one act of an import. What is remembered of the accounts it touches
+// is forgotten at its end, also if nobody knows how it ended.
+func (s *Service) importAct(ctx context.Context, actor ident.Actor, rows []Row) (rep ImportReport, err error) {
+	var touched []string
+	s.memory.begin()
+	defer func() { s.memory.end(touched) }()
+	err = s.cfg.Access.Update(ctx, actor, access.ActPartyImport, access.Object{}, map[string]int{"rows": len(rows)},
+		func(tx *db.Tx) error {
+			rep, touched = ImportReport{}, touched[:0]
+			for _, r := range rows {
+				changed := rep.Changed
+				if err := s.importRow(tx, r, &rep); err != nil {
+					return err
+				}
+				touched = append(touched, r.Account)
+				if rep.Changed == changed {
+					continue
+				}
+				siblings, err := s.siblings(tx, r.Account)
+				if err != nil {
+					return err
+				}
+				touched = append(touched, siblings...)
+			}
+			return nil
+		})
+	return rep, err
+}
+
+// siblings are the accounts of an account's holder, whose name and telephone are
+// facts of all of them.
+func (s *Service) siblings(tx *db.Tx, account string) (out []string, err error) {
+	a, found, err := s.Account(tx, account)
+	if err != nil || !found {
+		return nil, err
+	}
+	all, err := s.AccountsOf(tx, a.PartyID)
+	for _, a := range all {
+		out = append(out, a.ID)
+	}
+	return out, err
 }
 
 func (s *Service) importRow(tx *db.Tx, r Row, rep *ImportReport) error {

@@ -9,10 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"surety/domain/risk"
+	"surety/domain/party"
 	"surety/kernel/ident"
 	"surety/kernel/money"
-	"surety/platform/db"
 )
 
 // csvColumns is the host's own export of its payments.
@@ -112,28 +111,32 @@ func (s *Service) ImportCSV(ctx context.Context, actor ident.Actor, r io.Reader,
 			progress(done, len(reqs))
 		}
 	}
-	return rep, nil
+	return rep, s.Await(ctx)
 }
 
 // unknown finds the rows that name an account that nobody has imported, before
 // anything is written.
 func (s *Service) unknown(ctx context.Context, reqs []Request) (problems []*ident.Error, err error) {
-	err = s.cfg.DB.View(ctx, func(tx *db.Tx) error {
-		problems = nil
-		facts := map[string]risk.Account{}
-		for i, r := range reqs {
-			if err := s.facts(tx, facts, r.Payer, r.Payee); err != nil {
-				return err
-			}
+	accounts, facts := make([]string, 0, 2*ImportBatch), make([]party.Facts, 2*ImportBatch)
+	for done := 0; done < len(reqs); {
+		part := reqs[done:min(done+ImportBatch, len(reqs))]
+		accounts = accounts[:0]
+		for i := range part {
+			accounts = append(accounts, part[i].Payer, part[i].Payee)
+		}
+		if err := s.cfg.Party.Facts(ctx, s.cfg.DB, accounts, facts[:len(accounts)]); err != nil {
+			return nil, err
+		}
+		for i := range part {
 			var bad *ident.Error
-			if errors.As(r.known(facts), &bad) {
-				bad.Row = i + 2
+			if errors.As(part[i].known(&facts[2*i], &facts[2*i+1]), &bad) {
+				bad.Row = done + i + 2
 				problems = append(problems, bad)
 			}
 		}
-		return nil
-	})
-	return problems, err
+		done += len(part)
+	}
+	return problems, nil
 }
 
 func (rep *ImportReport) add(res Result, row int) {

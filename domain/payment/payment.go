@@ -1,8 +1,6 @@
 package payment
 
 import (
-	"crypto/sha256"
-	"encoding/json"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -77,20 +75,38 @@ type Request struct {
 	IP      string       `json:"ip"`
 	City    string       `json:"city"`
 	Settled bool         `json:"settled,omitempty"` // history: it has gone already
+
+	Terminal string `json:"terminal,omitempty"` // the till or the reader
+	Merchant string `json:"merchant,omitempty"` // the shop, where it is not the payee itself
+	Card     string `json:"card,omitempty"`     // the host's own name for the card; a card's number is refused
+	// Phone is the telephone number that is used. What is kept, and read back, is its
+	// keyed index in hex: the number itself is nowhere.
+	Phone  string `json:"phone,omitempty"`
+	Region string `json:"region,omitempty"` // as fine as watches need it; the city if empty
+	Lat    Degree `json:"lat,omitzero"`     // where it is made; both or none
+	Lon    Degree `json:"lon,omitzero"`
 }
 
+// lastYear is the last that JSON can hold. The first moment is the one after 1970
+// began, for the databases write 0 for none.
+const lastYear = 9999
+
 // Check refuses a request that cannot be judged, fields in a fixed order.
-func (r Request) Check() error {
+func (r *Request) Check() error {
 	if err := ident.CheckID("id", r.ID); err != nil {
 		return err
 	}
 	if r.At.IsZero() {
 		return ident.Invalid("at", "required", "at is missing: when was the payment made?")
 	}
-	for _, f := range []struct{ field, v string }{{"payer", r.Payer}, {"payee", r.Payee}} {
-		if err := ident.CheckID(f.field, f.v); err != nil {
-			return err
-		}
+	if r.At.UTC().Year() > lastYear || ident.Micros(r.At) <= 0 {
+		return ident.Invalid("at", "time_out_of_range", "at must be a time after the beginning of 1970 and before %d", lastYear+1)
+	}
+	if err := ident.CheckID("payer", r.Payer); err != nil {
+		return err
+	}
+	if err := ident.CheckID("payee", r.Payee); err != nil {
+		return err
 	}
 	if r.Payer == r.Payee {
 		return ident.Invalid("payee", "payer_is_payee", "payer and payee are the same account")
@@ -103,26 +119,72 @@ func (r Request) Check() error {
 	default:
 		return ident.Invalid("type", "unknown", `type is %q; it must be transfer, purchase, deposit or withdrawal`, r.Type)
 	}
-	for _, f := range []struct{ field, v string }{{"channel", r.Channel}, {"device", r.Device}, {"ip", r.IP}, {"city", r.City}} {
-		if len(f.v) > 128 {
-			return ident.Invalid(f.field, "too_long", "%s has more than 128 bytes", f.field)
-		}
-		if !utf8.ValidString(f.v) || strings.ContainsRune(f.v, 0) {
-			return ident.Invalid(f.field, "bad_character", "%s is not plain UTF-8 text", f.field)
-		}
+	return r.checkTexts()
+}
+
+// check is Check for a request whose telephone was hidden.
+func (r *Request) check() error {
+	if err := r.Check(); err != nil {
+		return err
+	}
+	if r.Phone != "" && (len(r.Phone) != phoneIndexSize || strings.Trim(r.Phone, "0123456789abcdef") != "") {
+		return ident.Invalid("phone", "phone_malformed", "phone holds no digits")
 	}
 	return nil
 }
 
-// hash is what "the same body" means.
-func (r Request) hash() []byte {
-	r.At = r.At.UTC().Truncate(time.Microsecond)
-	b, err := json.Marshal(r)
-	if err != nil { // strings, numbers and a time always encode
-		return nil
+// phoneIndexSize is the length of a telephone's index in hex.
+const phoneIndexSize = 32
+
+// maxText bounds the texts of a request that are no ids, in bytes.
+const maxText = 128
+
+func (r *Request) checkTexts() error {
+	for _, f := range [...]struct {
+		field string
+		v     *string
+	}{
+		{"channel", &r.Channel}, {"device", &r.Device}, {"ip", &r.IP}, {"city", &r.City}, {"terminal", &r.Terminal},
+		{"merchant", &r.Merchant}, {"card", &r.Card}, {"phone", &r.Phone}, {"region", &r.Region},
+	} {
+		if *f.v == "" {
+			continue
+		}
+		if len(*f.v) > maxText {
+			return ident.Invalid(f.field, "too_long", "%s has more than %d bytes", f.field, maxText)
+		}
+		if !utf8.ValidString(*f.v) || strings.IndexByte(*f.v, 0) >= 0 {
+			return ident.Invalid(f.field, "bad_character", "%s is not plain UTF-8 text", f.field)
+		}
 	}
-	h := sha256.Sum256(b)
-	return h[:]
+	if isCardNumber(r.Card) {
+		return ident.Invalid("card", "card_number", "card is a card's number; send the host's own name for the card instead")
+	}
+	return checkPlace(r.Lat, r.Lon)
+}
+
+// isCardNumber knows the number of a payment card by its length and its check
+// digit (ISO/IEC 7812). Such numbers are kept nowhere.
+func isCardNumber(s string) bool {
+	digits, sum := 0, 0
+	for i := len(s) - 1; i >= 0; i-- {
+		c := s[i]
+		if c == ' ' || c == '-' {
+			continue
+		}
+		if c < '0' || c > '9' {
+			return false
+		}
+		d := int(c - '0')
+		if digits%2 == 1 {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum += d
+		digits++
+	}
+	return digits >= 13 && digits <= 19 && sum%10 == 0
 }
 
 // Payment is a request with what became of it.

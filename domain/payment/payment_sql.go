@@ -1,17 +1,24 @@
 package payment
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"math/bits"
+	"strconv"
 	"strings"
 	"time"
 
 	"surety/kernel/ident"
 	"surety/platform/db"
+	"surety/platform/journal"
 )
 
-const columns = `id, at, payer, payee, amount, currency, type, channel, device, ip, city, history, state, decision,
-claim_id, created, version`
+// requestColumns are those that scanRequest reads.
+const requestColumns = `id, at, payer, payee, amount, currency, type, channel, device, ip, city, history,
+terminal, merchant, card, phone, region, lat, lon`
+
+const columns = requestColumns + `, state, decision, claim_id, created, version`
 
 // Get reads a payment; found is false if there is none.
 func (s *Service) Get(tx *db.Tx, id string) (Payment, bool, error) {
@@ -106,46 +113,81 @@ func (s *Service) List(tx *db.Tx, f Filter) ([]Payment, error) {
 func read(tx *db.Tx, query string, args ...any) (out []Payment, err error) {
 	err = tx.Rows(query, args, func(scan func(...any) error) error {
 		var p Payment
-		var at, created int64
+		var created int64
 		var decision string
-		err := scan(&p.ID, &at, &p.Payer, &p.Payee, &p.Amount.Minor, &p.Amount.Currency, &p.Type, &p.Channel,
-			&p.Device, &p.IP, &p.City, &p.Settled, &p.State, &decision, &p.ClaimID, &created, &p.Version)
-		if err != nil {
+		if err := scanRequest(scan, &p.Request, &p.State, &decision, &p.ClaimID, &created, &p.Version); err != nil {
 			return err
 		}
-		p.At, p.Created = ident.FromMicros(at), ident.FromMicros(created)
+		p.Created = ident.FromMicros(created)
 		out = append(out, p)
 		return json.Unmarshal([]byte(decision), &out[len(out)-1].Decision)
 	})
 	return out, err
 }
 
-// insertColumns is how many values one payment needs.
-const insertColumns = 20
+// scanRequest reads requestColumns and then what the query has beside them.
+func scanRequest(scan func(...any) error, r *Request, more ...any) error {
+	var at int64
+	var lat, lon *int64
+	into := append([]any{&r.ID, &at, &r.Payer, &r.Payee, &r.Amount.Minor, &r.Amount.Currency, &r.Type, &r.Channel, &r.Device, &r.IP,
+		&r.City, &r.Settled, &r.Terminal, &r.Merchant, &r.Card, &r.Phone, &r.Region, &lat, &lon}, more...)
+	if err := scan(into...); err != nil {
+		return err
+	}
+	r.At, r.Lat, r.Lon = ident.FromMicros(at), degreeOf(lat), degreeOf(lon)
+	return nil
+}
+
+func degreeOf(micro *int64) Degree {
+	if micro == nil {
+		return Degree{}
+	}
+	return Degree{Micro: int32(*micro), Given: true}
+}
+
+// column is a degree as the table has it.
+func (d Degree) column() any {
+	if !d.Given {
+		return nil
+	}
+	return int64(d.Micro)
+}
+
+// row is a new payment as the table has it: the decision is the text that was
+// made when it was decided.
+type row struct {
+	Request
+	hash     [sha256.Size]byte
+	state    State
+	outcome  string
+	score    int
+	decision string // JSON
+	created  int64  // microseconds
+}
+
+// insertColumns are written by insert, in this order.
+var insertColumns = []string{"id", "body_hash", "at", "payer", "payee", "amount", "currency", "type", "channel", "device", "ip", "city",
+	"history", "terminal", "merchant", "card", "phone", "region", "lat", "lon", "state", "outcome", "score", "decision", "claim_id",
+	"created", "version"}
+
+func (r *row) args(into []any) []any {
+	return append(into, r.ID, r.hash[:], ident.Micros(r.At), r.Payer, r.Payee, r.Amount.Minor, string(r.Amount.Currency), r.Type, r.Channel,
+		r.Device, r.IP, r.City, r.Settled, r.Terminal, r.Merchant, r.Card, r.Phone, r.Region, r.Lat.column(), r.Lon.column(),
+		string(r.state), r.outcome, r.score, r.decision, "", r.created, 1)
+}
 
 // insert writes new payments, as many as one statement takes, and returns the
 // ids that were new; the others exist already.
-func insert(tx *db.Tx, ps []Payment) (map[string]bool, error) {
-	fresh := make(map[string]bool, len(ps))
-	const most = 100 // statements stay small and are prepared for few sizes
-	for len(ps) > 0 {
-		n := min(most, len(ps))
-		args := make([]any, 0, n*insertColumns)
-		var b strings.Builder
-		b.WriteString(`insert into payment (id, body_hash, at, payer, payee, amount, currency, type, channel, device, ip, city,
-history, state, outcome, score, decision, claim_id, created, version) values `)
-		for i, p := range ps[:n] {
-			decision, err := json.Marshal(p.Decision)
-			if err != nil {
-				return nil, err
-			}
-			args = append(args, p.ID, p.hash(), ident.Micros(p.At), p.Payer, p.Payee, p.Amount.Minor, string(p.Amount.Currency),
-				p.Type, p.Channel, p.Device, p.IP, p.City, p.Settled, string(p.State), string(p.Decision.Outcome),
-				p.Decision.Score, string(decision), p.ClaimID, ident.Micros(p.Created), 1)
-			placeholders(&b, i)
+func insert(tx *db.Tx, rows []row) (map[string]bool, error) {
+	fresh := make(map[string]bool, len(rows))
+	for len(rows) > 0 {
+		n := min(maxInsert, 1<<(bits.Len(uint(len(rows)))-1)) // few texts to prepare
+		args := make([]any, 0, n*len(insertColumns))
+		for i := range rows[:n] {
+			args = rows[i].args(args)
 		}
-		b.WriteString(` on conflict (id) do nothing returning id`)
-		err := tx.Rows(b.String(), args, func(scan func(...any) error) error {
+		rows = rows[n:]
+		err := tx.Rows(insertTexts[bits.Len(uint(n))-1], args, func(scan func(...any) error) error {
 			var id string
 			if err := scan(&id); err != nil {
 				return err
@@ -156,31 +198,67 @@ history, state, outcome, score, decision, claim_id, created, version) values `)
 		if err != nil {
 			return nil, err
 		}
-		ps = ps[n:]
 	}
 	return fresh, nil
 }
 
-func placeholders(b *strings.Builder, row int) {
-	if row > 0 {
-		b.WriteByte(',')
-	}
-	b.WriteByte('(')
-	for c := range insertColumns {
-		if c > 0 {
-			b.WriteByte(',')
+// insertAll is insert where all must be new.
+func insertAll(tx *db.Tx, rows []row) error {
+	for len(rows) > 0 {
+		n := min(maxInsert, 1<<(bits.Len(uint(len(rows)))-1))
+		args := make([]any, 0, n*len(insertColumns))
+		for i := range rows[:n] {
+			args = rows[i].args(args)
 		}
-		fmt.Fprintf(b, "$%d", row*insertColumns+c+1)
+		written, err := tx.Exec(insertAllTexts[bits.Len(uint(n))-1], args...)
+		if err != nil {
+			return err
+		}
+		if int(written) != n {
+			return ident.E(ident.KindInternal, "payment_twice",
+				"of the payments %s to %s in the journal, some were written to the database past it", rows[0].ID, rows[n-1].ID)
+		}
+		rows = rows[n:]
 	}
-	b.WriteByte(')')
+	return nil
+}
+
+// maxInsert is how many rows one statement takes at most. SQLite finds each value's
+// place by its name, from the first on: 64 rows a statement are three times slower.
+const maxInsert = 8
+
+// The statements for 1, 2, 4 … maxInsert rows.
+var (
+	insertAllTexts = insertStatements("")
+	insertTexts    = insertStatements(" returning id")
+)
+
+func insertStatements(tail string) (out []string) {
+	for n := 1; n <= maxInsert; n *= 2 {
+		var b strings.Builder
+		b.WriteString("insert into payment (" + strings.Join(insertColumns, ", ") + ") values ")
+		for i := range n * len(insertColumns) {
+			switch {
+			case i == 0:
+				b.WriteString("(")
+			case i%len(insertColumns) == 0:
+				b.WriteString("), (")
+			default:
+				b.WriteString(", ")
+			}
+			b.WriteString("$" + strconv.Itoa(i+1))
+		}
+		out = append(out, b.String()+") on conflict (id) do nothing"+tail)
+	}
+	return out
 }
 
 // recorded finds which of the ids exist and the hash of each one's body.
 func recorded(tx *db.Tx, ids []string) (map[string][]byte, error) {
 	out := map[string][]byte{}
-	const most = 200
+	const most = 256
 	for len(ids) > 0 {
-		n := min(most, len(ids))
+		n := min(most, 1<<(bits.Len(uint(len(ids)))-1)) // few texts to prepare
 		args := make([]any, n)
 		marks := make([]string, n)
 		for i, id := range ids[:n] {
@@ -202,4 +280,26 @@ func recorded(tx *db.Tx, ids []string) (map[string][]byte, error) {
 		ids = ids[n:]
 	}
 	return out, nil
+}
+
+// posted reads how far the journal has been moved; found is false if nothing was
+// ever moved.
+func posted(tx *db.Tx) (name string, at journal.Position, found bool, err error) {
+	var n int64
+	found, err = tx.Row([]any{&name, &n}, `select journal, position from payment_journal where one = 1`)
+	return name, journal.Position(n), found, err
+}
+
+// advance moves the position, in the transaction of what it speaks of.
+func advance(tx *db.Tx, name string, from, to journal.Position) error {
+	return tx.ExecOne(
+		ident.E(ident.KindConflict, "posted_already", "the journal was moved on from %d by somebody else", from),
+		`update payment_journal set position = $3 where one = 1 and journal = $1 and position = $2`, name, int64(from), int64(to))
+}
+
+// begin writes the first position of a journal.
+func begin(tx *db.Tx, name string, at journal.Position) error {
+	_, err := tx.Exec(`insert into payment_journal (one, journal, position) values (1, $1, $2) on conflict (one) do nothing`,
+		name, int64(at))
+	return err
 }

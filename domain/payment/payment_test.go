@@ -45,8 +45,8 @@ func TestNextEveryStateAndEvent(t *testing.T) {
 }
 
 func TestAssessAgainAndConflict(t *testing.T) {
-	dbtest.Run(t, dbtest.Options{Migrations: migrations}, func(t *testing.T, d *db.DB) {
-		w, ctx := newWorld(t, d), context.Background()
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
 		first, err := w.Assess(ctx, w.host, req("P1", "W1", "W2", "dev-1", 1500))
 		must(t, err)
 		if first.State != payment.Allowed {
@@ -66,7 +66,7 @@ func TestAssessAgainAndConflict(t *testing.T) {
 		if _, err := w.Assess(ctx, w.host, req("P1", "W1", "W2", "dev-1", 1501)); ident.CodeOf(err) != "payment_id_taken" {
 			t.Fatalf("other body: %v", err)
 		}
-		if rows(t, d) != 1 || w.engine.Hash() != hash {
+		if w.rows(t) != 1 || w.engine.Hash() != hash {
 			t.Fatal("the conflict left something")
 		}
 	})
@@ -74,8 +74,8 @@ func TestAssessAgainAndConflict(t *testing.T) {
 
 // A theft is stopped, whoever asks from many sides at once gets one answer.
 func TestAssessConcurrently(t *testing.T) {
-	dbtest.Run(t, dbtest.Options{Migrations: migrations}, func(t *testing.T, d *db.DB) {
-		w, ctx := newWorld(t, d), context.Background()
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
 		var wg sync.WaitGroup
 		answers := make([]payment.Payment, 40)
 		for i := range answers {
@@ -90,8 +90,8 @@ func TestAssessConcurrently(t *testing.T) {
 			}()
 		}
 		wg.Wait()
-		if rows(t, d) != 4 {
-			t.Fatalf("%d rows, want 4", rows(t, d))
+		if w.rows(t) != 4 {
+			t.Fatalf("%d rows, want 4", w.rows(t))
 		}
 		for i, a := range answers {
 			if a.Decision.Outcome == risk.Allow || a.Decision.Outcome != answers[i%4].Decision.Outcome {
@@ -115,13 +115,13 @@ func TestAssessLostAndMuted(t *testing.T) {
 		t.Run(string(dialect), func(t *testing.T) {
 			f := &db.Faults{}
 			d := dbtest.Open(t, dialect, dbtest.Options{Migrations: migrations, Faults: f})
-			w, ctx := newWorld(t, d), context.Background()
+			w, ctx := newWorld(t, d, false), context.Background()
 			empty := w.engine.Hash()
 			f.LoseCommit(1)
 			if _, err := w.Assess(ctx, w.host, req("P1", "W1", "W2", "dev-1", 1500)); ident.KindOf(err) != ident.KindUnavailable {
 				t.Fatalf("lost: %v", err)
 			}
-			if w.engine.Hash() != empty || rows(t, d) != 0 {
+			if w.engine.Hash() != empty || w.rows(t) != 0 {
 				t.Fatal("a lost payment was counted")
 			}
 			f.MuteCommit(1)
@@ -130,7 +130,7 @@ func TestAssessLostAndMuted(t *testing.T) {
 			}
 			p, err := w.Assess(ctx, w.host, req("P1", "W1", "W2", "dev-1", 1500))
 			must(t, err)
-			if p.ID != "P1" || rows(t, d) != 1 {
+			if p.ID != "P1" || w.rows(t) != 1 {
 				t.Fatal("the muted payment was not found again")
 			}
 			fresh, err := risk.New(risk.Config{Clock: w.clock})
@@ -144,8 +144,8 @@ func TestAssessLostAndMuted(t *testing.T) {
 }
 
 func TestAdvance(t *testing.T) {
-	dbtest.Run(t, dbtest.Options{Migrations: migrations}, func(t *testing.T, d *db.DB) {
-		w, ctx := newWorld(t, d), context.Background()
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
 		_, err := w.Assess(ctx, w.host, req("P1", "W1", "W2", "dev-1", 1500))
 		must(t, err)
 		p, err := w.Advance(ctx, w.host, "P1", payment.Settle)
@@ -176,8 +176,8 @@ func TestImportCSV(t *testing.T) {
 	good := head +
 		"P1,2026-03-01T07:01:31+08:00,W1,W2,36745,CNY,transfer,app,dev-1,10.43.0.149,绵阳\n" +
 		"P2,2026-03-01T07:06:22+08:00,W1,M1,23436,CNY,purchase,qr,dev-1,10.56.200.157,绵阳\n"
-	dbtest.Run(t, dbtest.Options{Migrations: migrations}, func(t *testing.T, d *db.DB) {
-		w, ctx := newWorld(t, d), context.Background()
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
 		rep, err := w.ImportCSV(ctx, w.host, strings.NewReader(good), nil)
 		must(t, err)
 		if rep.Assessed != 2 || rep.Again != 0 || len(rep.Refused) != 0 {
@@ -208,7 +208,7 @@ func TestImportCSV(t *testing.T) {
 				t.Errorf("%s: row %d field %q code %q", c.row, bad.Row, bad.Field, bad.Code)
 			}
 		}
-		if rows(t, d) != 2 {
+		if w.rows(t) != 2 {
 			t.Fatal("a refused file left rows")
 		}
 	})
@@ -216,8 +216,8 @@ func TestImportCSV(t *testing.T) {
 
 // An account that nobody has imported is an error of that payment alone.
 func TestUnknownAccount(t *testing.T) {
-	dbtest.Run(t, dbtest.Options{Migrations: migrations}, func(t *testing.T, d *db.DB) {
-		w, ctx := newWorld(t, d), context.Background()
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
 		res, err := w.AssessBatch(ctx, w.host, []payment.Request{
 			req("P1", "W1", "W0", "dev-1", 100), req("P2", "W1", "BANK:ICBC:62", "dev-1", 100), req("P3", "W0", "W1", "dev-1", 100),
 		})
@@ -225,7 +225,7 @@ func TestUnknownAccount(t *testing.T) {
 		if ident.CodeOf(res[0].Err) != "account_not_found" || res[1].Err != nil || ident.CodeOf(res[2].Err) != "account_not_found" {
 			t.Fatalf("%v, %v, %v", res[0].Err, res[1].Err, res[2].Err)
 		}
-		if rows(t, d) != 1 {
+		if w.rows(t) != 1 {
 			t.Fatal("only the good one is written")
 		}
 	})
@@ -233,8 +233,8 @@ func TestUnknownAccount(t *testing.T) {
 
 // Who may not assess gets no recorded answer either, and the attempt is refused.
 func TestAssessAgainIsChecked(t *testing.T) {
-	dbtest.Run(t, dbtest.Options{Migrations: migrations}, func(t *testing.T, d *db.DB) {
-		w, ctx := newWorld(t, d), context.Background()
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
 		_, err := w.Assess(ctx, w.host, req("P1", "W1", "W2", "dev-1", 1500))
 		must(t, err)
 		nobody := ident.Actor{Kind: ident.Staff, ID: "stf_x", Roles: []ident.Role{ident.RoleFund}}
@@ -245,8 +245,8 @@ func TestAssessAgainIsChecked(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	dbtest.Run(t, dbtest.Options{Migrations: migrations}, func(t *testing.T, d *db.DB) {
-		w, ctx := newWorld(t, d), context.Background()
+	each(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
 		var reqs []payment.Request
 		for i := range 7 {
 			r := req(fmt.Sprint("P", i), "W1", "W2", "dev-1", 100)
@@ -259,7 +259,8 @@ func TestList(t *testing.T) {
 		f := payment.Filter{Account: "W2", Limit: 3}
 		for {
 			var page []payment.Payment
-			must(t, d.View(ctx, func(tx *db.Tx) (err error) { page, err = w.List(tx, f); return err }))
+			must(t, w.Await(ctx))
+			must(t, w.db.View(ctx, func(tx *db.Tx) (err error) { page, err = w.List(tx, f); return err }))
 			for _, p := range page {
 				got = append(got, p.ID)
 			}

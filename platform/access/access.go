@@ -29,6 +29,7 @@ type Access struct {
 	clock ident.Clock
 	ids   *ident.Maker
 	rand  io.Reader
+	keys  keyCache
 
 	hashing chan struct{} // holds one token for each password being hashed
 	decoy   string        // hash of nobody's password, tried for unknown addresses

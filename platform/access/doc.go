@@ -21,10 +21,10 @@
 //   - At most 10 failed sign-ins in any 30 minutes for one e-mail address
 //     (PCI DSS 8.3.4), counted before the password is looked at, so that
 //     guessing in parallel gains nothing. An unknown address behaves the same.
-//   - Roles, revocation and disabling are read from the database each time a
-//     session or key is shown: nothing is cached. Sessions are bound to the
-//     epoch of their member of staff, which moves when roles, password or
-//     standing change.
+//   - Roles, revocation and disabling of a session are read from the database
+//     each time it is shown. A key that worked is believed for one second, and
+//     revoked at once in its own process. Sessions are bound to the epoch of
+//     their member of staff, which moves when roles, password or standing change.
 //   - Each accepted call of a changing operation leaves exactly one audit record.
 //
 // It is not a policy language (the table is code, reviewed like code), does not
