@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/a-h/templ"
 
@@ -41,10 +42,19 @@ func (c *console) serve(rt route) http.HandlerFunc {
 			a.fail(err)
 			return
 		}
+		a.recent()
 		if err := rt.answer(a); err != nil {
 			a.fail(err)
 		}
 	}
+}
+
+// recent waits a moment for payments that were judged and are not in the tables
+// yet. In a flood the page shows what is there: whoever works must see something.
+func (a *ask) recent() {
+	ctx, cancel := context.WithTimeout(a.ctx, 300*time.Millisecond)
+	defer cancel()
+	_ = a.c.cfg.Payment.Await(ctx) // the page says of which time it is
 }
 
 // enter reads the session and the form. Who may not do the act of the route is
@@ -143,6 +153,15 @@ func (a *ask) again(form string, err error, page func(*ask) error) error {
 		}
 	}
 	return page(a)
+}
+
+// retry is again for a form that the page may not show any more: only what is wrong
+// with its fields stands beside them.
+func (a *ask) retry(form string, err error, page func(*ask) error) error {
+	if !ident.Is(err, ident.KindInvalid) {
+		form = ""
+	}
+	return a.again(form, err, page)
 }
 
 // field gives a field its own id, its error and what was entered.

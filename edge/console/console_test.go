@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -195,6 +196,7 @@ func params(w *world, inc string) map[string]string {
 		strings.NewReader("plain words"))
 	must(w.t, err)
 	out["{file}"], out["claims"] = e.ID, e.Claim
+	maps.Copy(out, ruleParams(w))
 	return out
 }
 
@@ -212,10 +214,24 @@ func claimOfReport(w *world, inc string) (id string) {
 	return id
 }
 
+// riskParams adds the ids of lists, alarms and stops.
+func riskParams(w *world, p map[string]string) {
+	r := riskStory(w)
+	riskPages(r)
+	p["lists"], p["alarms"], p["stops"] = "lst_name", r.alarm.ID, "stp_shot"
+}
+
 // address fills the places of a pattern.
 func address(pattern string, p map[string]string) string {
 	path := strings.TrimSuffix(pattern, "{$}")
-	noun := strings.Split(path, "/")[1]
+	if path == "/decisions/label" {
+		return path + "?is=theft&id=pay_theft_0"
+	}
+	parts := strings.Split(path, "/")
+	noun := parts[1]
+	if noun == "watches" && len(parts) > 2 {
+		noun = parts[2]
+	}
 	if id, ok := p[noun]; ok {
 		path = strings.ReplaceAll(path, "{id}", id)
 	}
@@ -233,6 +249,7 @@ func TestPagesByRole(t *testing.T) {
 	w := sqlite(t)
 	inc := story(w)
 	p := params(w, inc)
+	riskParams(w, p)
 	var gets []console.Route
 	for _, r := range console.Routes() {
 		if strings.HasPrefix(r.Pattern, "GET ") && !strings.HasSuffix(r.Pattern, "/live") && r.Pattern != "GET /sign-in" {
@@ -288,6 +305,7 @@ func checkPage(t *testing.T, u *user, role ident.Role, path string, want int) {
 func TestPostsByRole(t *testing.T) {
 	w := sqlite(t)
 	p := params(w, story(w))
+	riskParams(w, p)
 	users := map[ident.Role]*user{}
 	for _, role := range staffRoles() {
 		users[role] = w.as(role)

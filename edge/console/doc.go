@@ -1,5 +1,6 @@
-// Package console is the pages that staff work in: payments, incidents, claims,
-// funds, approvals, the audit log, the queue, people and keys.
+// Package console is the pages that staff work in: payments, decisions, lists,
+// watches, incidents, claims, funds, approvals, the audit log, the queue, people
+// and keys.
 //
 // How a request travels: edge/web guards it (headers, cross-site posts, body
 // size); route finds who is signed in; the handler asks a service, which checks
@@ -15,7 +16,12 @@
 //     reveals one is recorded (party.read). In an incident, where people are
 //     called, they are shown, and the look is recorded (incident.read).
 //   - A secret (a key, a password) is shown once, on the answer to the post that
-//     made it, and never in an address.
+//     made it, and never in an address. Nor is a telephone number or a name.
+//   - What stops or labels many payments says first, in words and numbers, what it
+//     will do; the act is a second post.
+//   - A stream is recorded as one look. It is asked anew after half an hour, and
+//     then whoever reads it is checked again.
 //
-// It decides nothing about money or people, holds no state and no SQL.
+// It decides nothing about money or people and has no SQL. All that it keeps are
+// counts of the last hour's decisions (Feed) and a few compiled packs.
 package console

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"surety/domain/claim"
 	"surety/domain/fund"
 	"surety/domain/report"
+	"surety/domain/watch"
 	"surety/edge/web"
 	"surety/kernel/ident"
 	"surety/platform/access"
@@ -111,6 +113,13 @@ func (a *ask) alarms() (out []alarm, err error) {
 				return err
 			}
 			out = append(out, alarm{web.Danger, "alarm.dead", "/queue", len(dead)})
+		}
+		if a.may(access.ActWatchRead) {
+			rises, err := a.c.cfg.Watch.Alarms(tx, watch.AlarmFilter{State: watch.Open, Heads: true, Limit: alarmsMost})
+			if err != nil {
+				return err
+			}
+			out = append(out, alarm{web.Danger, "alarm.rises", "/watches", len(rises)})
 		}
 		if a.may(access.ActClaimList) {
 			late, err := a.c.cfg.Claim.List(tx, claim.Filter{DueBy: a.c.cfg.Clock.Now(), Limit: 500})
@@ -227,6 +236,11 @@ func (a *ask) approvalRow(tx *db.Tx, p access.Approval) web.Row {
 	if ident.Prefix(p.Object) == "inc" || p.Act == access.ActIncidentApprove {
 		row.Href = "/incidents/" + p.Object
 	}
+	if stop, ok := strings.CutPrefix(p.Object, "stop."); ok {
+		row.Href = "/watches/stops/" + url.PathEscape(stop)
+	} else if p.Act == access.ActRiskPublish {
+		row.Href = publicationHref(p.Object)
+	}
 	if a.mine(p) {
 		row.Meaning = web.Waiting
 	}
@@ -235,7 +249,12 @@ func (a *ask) approvalRow(tx *db.Tx, p access.Approval) web.Row {
 
 // approvalNext is what the actor can do about a request.
 func (a *ask) approvalNext(p access.Approval) templ.Component {
+	stop, isStop := strings.CutPrefix(p.Object, "stop.")
 	switch {
+	case isStop && (a.mine(p) || p.SignedBy(a.actor.ID)):
+		return anchor("/watches/stops/"+url.PathEscape(stop), a.t("approvals.on_stop"))
+	case p.Act == access.ActRiskPublish && !isStop: // a signature alone puts nothing into force
+		return anchor(publicationHref(p.Object), a.t("rules.waits_open"))
 	case p.Act == access.ActIncidentApprove && a.mine(p):
 		return anchor("/incidents/"+p.Object, a.t("approvals.in_room"))
 	case a.mine(p):

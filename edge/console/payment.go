@@ -1,9 +1,7 @@
 package console
 
 import (
-	"fmt"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/a-h/templ"
@@ -12,7 +10,6 @@ import (
 	"surety/domain/fund"
 	"surety/domain/party"
 	"surety/domain/payment"
-	"surety/domain/risk"
 	"surety/edge/web"
 	"surety/kernel/ident"
 	"surety/kernel/money"
@@ -65,15 +62,17 @@ func (a *ask) paymentPage(reveal bool) error {
 	p := web.PageProps{Title: a.t("payment.title", v.Amount.String()), Mark: a.decided(v.Decision.Outcome),
 		Lead:   a.t("payment.lead", v.Payer, v.Payee, web.When(a.ctx, v.At)),
 		Crumbs: []web.Link{{Label: a.t("payments.title"), Href: "/payments"}}, Actions: a.paymentActions(v.Payment)}
-	return a.show(p,
-		a.card("", web.Steps(web.StepsProps{Label: a.t("payment.life"), Line: true, Items: a.life(v)})),
-		web.Bars(a.reasonBars(v.Decision)),
-		columns(a.partiesCard(v, reveal), a.factsCard(v.Payment), a.proofsCard(v.Decision)),
-		a.featuresTable(v.Decision),
+	x := a.explain(v.Payment)
+	body := append([]templ.Component{a.card("", web.Steps(web.StepsProps{Label: a.t("payment.life"), Line: true, Items: a.life(v)}))},
+		a.plainNotes(x)...)
+	return a.show(p, append(body,
+		a.pictures(x),
+		web.Stack(web.Buttons(web.ButtonProps{Label: a.t("explain.open"), Href: decisionHref(v.ID), Icon: "decisions", Key: "e"})),
+		columns(a.partiesCard(v, reveal), a.factsCard(v.Payment), a.milderCard(x), a.proofsPart(v.Decision)),
+		a.explainedFeatures(x),
 		a.neighbours("device", a.t("payment.same_device", v.Device), v.device),
 		a.neighbours("payee", a.t("payment.same_payee", v.Payee), v.to),
-		a.afterCard(v), a.booksTable("books", v.books), v.history,
-	)
+		a.afterCard(v), a.booksTable("books", v.books), v.history)...)
 }
 
 // loadPayment reads a payment and what stands around it in one look.
@@ -172,20 +171,6 @@ func (a *ask) life(v paymentView) []web.Step {
 	return append(steps, paid)
 }
 
-// reasonBars show how the decision came about.
-func (a *ask) reasonBars(d risk.Decision) web.BarsProps {
-	b := web.BarsProps{Title: a.t("payment.why"), Result: web.Text(a.t("payment.sum", d.Score, a.word("decision.", string(d.Outcome)),
-		d.Pack.Name, d.Pack.Number))}
-	for _, r := range d.Reasons {
-		b.Reasons = append(b.Reasons, web.Reason{Label: a.either(r.ZH, r.EN), Note: r.Code, Weight: int64(r.Weight)})
-	}
-	for _, r := range d.Shadow {
-		b.Reasons = append(b.Reasons, web.Reason{Label: a.either(r.ZH, r.EN), Note: a.t("payment.on_trial", r.Code),
-			Text: a.t("payment.not_counted")})
-	}
-	return b
-}
-
 func (a *ask) either(zh, en string) string {
 	if a.lang() == web.ZH {
 		return zh
@@ -237,68 +222,36 @@ func (a *ask) factsCard(p payment.Payment) templ.Component {
 		{Label: a.t("payments.device"), Value: web.Code(orDash(p.Device))},
 		{Label: "IP", Value: web.Code(orDash(p.IP))},
 		{Label: a.t("payment.city"), Value: web.Text(orDash(p.City))},
-		{Label: a.t("payments.state"), Value: a.payState(p)},
 	}
+	for _, f := range []struct{ name, v string }{{"terminal", p.Terminal}, {"merchant", p.Merchant}, {"card", p.Card}, {"region", p.Region}} {
+		if f.v != "" {
+			terms = append(terms, web.Term{Label: a.t("match." + f.name), Value: web.Code(f.v)})
+		}
+	}
+	terms = append(terms, web.Term{Label: a.t("payments.state"), Value: a.payState(p)})
 	if p.Request.Settled {
 		terms = append(terms, web.Term{Label: a.t("payment.history"), Value: web.Muted(a.t("payment.history_text"))})
 	}
 	return a.card("payment.facts", web.DefList(terms...))
 }
 
-func (a *ask) proofsCard(d risk.Decision) templ.Component {
-	known := map[string]string{}
-	for _, p := range risk.Proofs() {
-		known[p.Code] = a.either(p.ZH, p.EN)
+// featureText writes a whole number with its unit; -1 says that it cannot be told.
+func (a *ask) featureText(unit string, v int64, cur money.Currency) string {
+	switch {
+	case v < 0:
+		return a.t("unknown")
+	case unit == "minor":
+		return money.Of(v, cur).String()
+	case unit == "percent":
+		return web.Count(v) + " %"
+	case unit == "s":
+		return web.Duration(a.lang(), time.Duration(v)*time.Second)
+	case unit == "h":
+		return web.Duration(a.lang(), time.Duration(v)*time.Hour)
+	case unit == "d":
+		return web.Duration(a.lang(), time.Duration(v)*24*time.Hour)
 	}
-	var list []string
-	for _, code := range d.Proofs {
-		list = append(list, known[code])
-	}
-	parts := []templ.Component{prose(a.t("payment.change_" + string(d.Outcome)))}
-	if len(list) > 0 {
-		parts = append(parts, prose(a.t("payment.proofs")), bullets(list...))
-	}
-	if d.Degraded() {
-		parts = append(parts, web.Note(web.Waiting, "", a.t("payment.degraded", fmt.Sprint(d.Failed))))
-	}
-	return a.card("payment.would_change", parts...)
-}
-
-// featuresTable is what the decision was made from.
-func (a *ask) featuresTable(d risk.Decision) templ.Component {
-	var rows []web.Row
-	for _, f := range risk.Features() {
-		if v, ok := d.Features.Get(f.Name); ok {
-			rows = append(rows, web.Row{Cells: []templ.Component{web.Two(a.either(f.ZH, f.EN), f.Name), web.Text(a.featureText(f.Unit, v))}})
-		}
-	}
-	return details(a.t("payment.features_show", len(rows)), web.Table(web.TableProps{ID: "features", Title: a.t("payment.features"),
-		Columns: []web.Column{{Label: a.t("payment.feature"), Wide: true}, {Label: a.t("value"), Num: true}}, Rows: rows}))
-}
-
-// featureText writes a feature with its unit; -1 says that it cannot be told.
-func (a *ask) featureText(unit string, v any) string {
-	switch v := v.(type) {
-	case bool:
-		return a.t("yesno." + strconv.FormatBool(v))
-	case int64:
-		switch {
-		case v < 0:
-			return a.t("unknown")
-		case unit == "minor":
-			return money.Of(v, money.CNY).String()
-		case unit == "percent":
-			return web.Count(v) + " %"
-		case unit == "s":
-			return web.Duration(a.lang(), time.Duration(v)*time.Second)
-		case unit == "h":
-			return web.Duration(a.lang(), time.Duration(v)*time.Hour)
-		case unit == "d":
-			return web.Duration(a.lang(), time.Duration(v)*24*time.Hour)
-		}
-		return web.Count(v)
-	}
-	return fmt.Sprint(v)
+	return web.Count(v)
 }
 
 // neighbours are payments near in time with something in common, at most 20.

@@ -16,7 +16,7 @@ type route struct {
 
 // routes is the one table of the console. The act decides what the navigation
 // shows; the services check it again.
-func routes() []route { return slices.Concat(work(), house(), door()) }
+func routes() []route { return slices.Concat(work(), riskRoutes(), ruleRoutes(), house(), door()) }
 
 // work is the routes of payments, incidents, claims and funds.
 func work() []route {
@@ -69,6 +69,45 @@ func work() []route {
 		{"GET /funds/{id}", access.ActFundRead, (*ask).fund},
 		{"POST /funds/{id}/deposit", access.ActFundDeposit, (*ask).deposit},
 		{"POST /funds/status", access.ActFundSettle, (*ask).bankStatus},
+	}
+}
+
+// riskRoutes are decisions, lists and watches.
+func riskRoutes() []route {
+	return []route{
+		{"GET /decisions", access.ActPaymentList, (*ask).decisions},
+		{"GET /decisions/live", access.ActPaymentList, (*ask).decisionsLive},
+		{"GET /decisions.csv", access.ActPaymentList, (*ask).decisionsCSV},
+		{"POST /decisions/act", access.ActPaymentList, (*ask).decisionsAct},
+		{"GET /decisions/label", access.ActLabelAdd, (*ask).labelForm},
+		{"POST /decisions/label", access.ActLabelAdd, (*ask).label},
+		{"GET /payments/{id}/decision", access.ActPaymentRead, (*ask).decision},
+		{"POST /payments/{id}/decision/recompute", access.ActPaymentRead, (*ask).recompute},
+
+		{"GET /lists", access.ActListRead, (*ask).lists},
+		{"GET /lists.csv", access.ActListRead, (*ask).listCSV},
+		{"GET /lists/files", access.ActListRead, (*ask).listFiles},
+		{"GET /lists/add", access.ActListEdit, (*ask).listAddForm},
+		{"POST /lists/add", access.ActListEdit, (*ask).listAdd},
+		{"POST /lists/import", access.ActListEdit, (*ask).listImport},
+		{"POST /lists/export", access.ActListEdit, (*ask).listExport},
+		{"GET /lists/{id}", access.ActListRead, (*ask).listEntry},
+		{"POST /lists/{id}/reveal", access.ActListRead, (*ask).listReveal},
+		{"POST /lists/{id}/extend", access.ActListEdit, (*ask).listExtend},
+		{"POST /lists/{id}/remove", access.ActListEdit, (*ask).listRemove},
+
+		{"GET /watches", access.ActWatchRead, (*ask).watches},
+		{"GET /watches/live", access.ActWatchRead, (*ask).watchesLive},
+		{"GET /watches/alarms", access.ActWatchRead, (*ask).alarmList},
+		{"GET /watches/alarms/{id}", access.ActWatchRead, (*ask).alarm},
+		{"POST /watches/alarms/{id}/{what}", access.ActWatchEdit, (*ask).alarmMove},
+		{"GET /watches/stops", access.ActWatchRead, (*ask).stops},
+		{"GET /watches/stop", access.ActWatchStop, (*ask).stopForm},
+		{"POST /watches/stop", access.ActWatchStop, (*ask).stopMake},
+		{"GET /watches/stops/{id}", access.ActWatchRead, (*ask).stop},
+		{"POST /watches/stops/{id}/{what}", access.ActWatchStop, (*ask).stopMove},
+		{"GET /watches/watch", access.ActWatchEdit, (*ask).watchForm},
+		{"POST /watches/watch", access.ActWatchEdit, (*ask).watchSave},
 	}
 }
 

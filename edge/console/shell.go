@@ -48,9 +48,25 @@ func (a *ask) nav() ([]web.NavGroup, error) {
 		item(access.ActFundBoard, "nav.funds", "/funds", "funds", 0),
 		item(access.ActApprovalRead, "nav.approvals", "/approvals", "certificate", waiting),
 	)}}
+	open, err := a.openAlarms()
+	if err != nil {
+		return nil, err
+	}
+	risky := join(
+		item(access.ActPaymentList, "nav.decisions", "/decisions", "decisions", 0),
+		item(access.ActWatchRead, "nav.watches", "/watches", "watches", open),
+		item(access.ActListRead, "nav.lists", "/lists", "lists", 0),
+	)
+	if len(ruleRoutes()) > 0 {
+		risky = join(risky, item(access.ActRiskRead, "nav.rules", "/rules", "rules", 0),
+			item(access.ActRiskRead, "nav.models", "/models", "models", 0))
+	}
+	if len(risky) > 0 {
+		out = append(out, web.NavGroup{Label: a.t("nav.risk"), Items: risky})
+	}
 	house := join(
 		item(access.ActAuditRead, "nav.audit", "/audit", "audit", 0),
-		item(access.ActQueueRead, "nav.queue", "/queue", "rules", 0),
+		item(access.ActQueueRead, "nav.queue", "/queue", "report", 0),
 		item(access.ActStaffRead, "nav.staff", "/staff", "staff", 0),
 		[]web.NavItem{{Label: a.t("nav.me"), Href: "/me", Icon: "person"}},
 	)
@@ -147,7 +163,9 @@ func objectLink(id ident.ID) templ.Component {
 	if id == "" {
 		return web.Muted("—")
 	}
-	folder := map[string]string{"inc": "/incidents/", "pay": "/payments/", "clm": "/claims/"}[ident.Prefix(id)]
+	folder := map[string]string{"inc": "/incidents/", "pay": "/payments/", "clm": "/claims/",
+		"lst": "/lists/", "alm": "/watches/alarms/", "stp": "/watches/stops/", "pub": "/rules/publications/",
+		"drf": "/rules/drafts/", "rpl": "/rules/replays/"}[ident.Prefix(id)]
 	if strings.HasPrefix(id, "inc_") && strings.Contains(id, ".") {
 		folder = "/claims/" // a claim that an incident has filed is named after it
 	}

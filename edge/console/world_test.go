@@ -22,11 +22,14 @@ import (
 	"surety/domain/claim"
 	"surety/domain/fund"
 	"surety/domain/incident"
+	"surety/domain/list"
 	"surety/domain/notice"
 	"surety/domain/party"
 	"surety/domain/payment"
 	"surety/domain/report"
 	"surety/domain/risk"
+	"surety/domain/rulebook"
+	"surety/domain/watch"
 	"surety/edge/console"
 	"surety/kernel/ident"
 	"surety/kernel/money"
@@ -62,6 +65,12 @@ type world struct {
 	notice   *notice.Service
 	claim    *claim.Service
 	incident *incident.Service
+	engine   *risk.Engine
+	list     *list.Service
+	watch    *watch.Service
+	rulebook *rulebook.Service
+	feed     *console.Feed
+	meter    *watch.Meter
 	url      string
 	staff    map[ident.Role]ident.Actor
 	log      *bytes.Buffer
@@ -69,7 +78,7 @@ type world struct {
 
 func migrations() []fs.FS {
 	return []fs.FS{audit.Migrations, queue.Migrations, access.Migrations, ledger.Migrations, party.Migrations, notice.Migrations,
-		payment.Migrations, fund.Migrations, claim.Migrations, incident.Migrations}
+		payment.Migrations, fund.Migrations, claim.Migrations, incident.Migrations, list.Migrations, rulebook.Migrations, watch.Migrations}
 }
 
 func newWorld(t *testing.T, d *db.DB) *world {
@@ -91,6 +100,7 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	must(t, err)
 	h, err := console.New(console.Config{DB: d, Access: w.access, Audit: w.audit, Queue: w.queue, Ledger: w.ledger, Party: w.party,
 		Payment: w.payment, Claim: w.claim, Fund: w.fund, Incident: w.incident, Notice: w.notice, Report: rep, Clock: w.clock, IDs: w.ids,
+		Engine: w.engine, List: w.list, Watch: w.watch, Rulebook: w.rulebook, Feed: w.feed,
 		Verifier: verifier, Log: slog.New(slog.NewTextHandler(w.log, nil))})
 	must(t, err)
 	s := httptest.NewServer(h)
@@ -110,10 +120,26 @@ func (w *world) services() {
 	must(t, err)
 	w.party, err = party.New(party.Config{Access: w.access, Vault: v, Clock: w.clock, IDs: w.ids})
 	must(t, err)
-	engine, err := risk.New(risk.Config{Clock: w.clock})
+	w.list, err = list.New(list.Config{DB: w.db, Access: w.access, Vault: v, Clock: w.clock, IDs: w.ids})
 	must(t, err)
-	w.payment, err = payment.New(payment.Config{DB: w.db, Access: w.access, Queue: w.queue, Party: w.party, Engine: engine, Clock: w.clock})
+	must(t, w.list.Load(context.Background()))
+	w.meter, err = watch.NewMeter(watch.MeterConfig{Keys: 128, Seen: 64, Pairs: 1000, Recent: 256, Seed: 7}, start)
 	must(t, err)
+	w.feed = console.NewFeed(w.clock)
+	w.engine, err = risk.New(risk.Config{Clock: w.clock, Lists: w.list, Tap: func(e *risk.Event, d *risk.Decision) {
+		w.meter.Observe(e, d)
+		w.feed.Note(e, d)
+	}})
+	must(t, err)
+	w.payment, err = payment.New(payment.Config{DB: w.db, Access: w.access, Queue: w.queue, Party: w.party, Engine: w.engine, Clock: w.clock})
+	must(t, err)
+	w.rulebook, err = rulebook.New(rulebook.Config{DB: w.db, Access: w.access, Queue: w.queue, Party: w.party, Payment: w.payment,
+		Engine: w.engine, Clock: w.clock, IDs: w.ids, Lists: w.list})
+	must(t, err)
+	w.watch, err = watch.New(watch.Config{DB: w.db, Access: w.access, Payment: w.payment, Meter: w.meter, Clock: w.clock, IDs: w.ids,
+		Push: w.engine.SetStops, Uses: w.engine.StopUses, History: ordinary})
+	must(t, err)
+	must(t, w.watch.Load(context.Background()))
 	w.fund, err = fund.New(fund.Config{DB: w.db, Access: w.access, Queue: w.queue, Ledger: w.ledger, Vault: v, Clock: w.clock, IDs: w.ids,
 		OutDir: t.TempDir(), Debtor: fund.Debtor{Name: "示例钱包", Account: "6200000000000001", Bank: "工商银行"}})
 	must(t, err)

@@ -149,6 +149,7 @@ func (p *Portal) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, rt := range p.table() {
 		mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
+			p.recent(r)
 			if err := p.serve(rt, w, r); err != nil {
 				p.fail(w, r, err)
 			}
@@ -156,6 +157,14 @@ func (p *Portal) routes() http.Handler {
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.fail(w, r, absent()) })
 	return mux
+}
+
+// recent waits a moment for payments that were judged and are not in the tables
+// yet: the customer looks for the one of a second ago.
+func (p *Portal) recent(r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+	defer cancel()
+	_ = p.cfg.Payment.Await(ctx) // in a flood the page shows what is there; a claim waits itself
 }
 
 func (p *Portal) serve(rt route, w http.ResponseWriter, r *http.Request) error {

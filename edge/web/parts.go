@@ -86,6 +86,7 @@ type LiveProps struct {
 	URL      string // answered by Stream
 	ID       string
 	Announce bool // read changes aloud: only for a short text
+	Pause    bool // with a button that holds it; for a table that people read
 }
 
 // ItemProps make one entry of a ListGroup in the portal.
@@ -216,6 +217,12 @@ func iconPath(name string) string {
 		return "M12 4l-6 6 6 6"
 	case "next":
 		return "M8 4l6 6-6 6"
+	case "lists":
+		return "M4 5h2M9 5h7M4 10h2M9 10h7M4 15h2M9 15h7"
+	case "watches":
+		return "M2.5 10C5 6 7.500 4.800 10 4.800S15 6 17.500 10C15 14 12.500 15.200 10 15.200S5 14 2.500 10zM10 12a2 2 0 1 0 0-4 2 2 0 0 0 0 4z"
+	case "models":
+		return "M3 16c4 0 4-10 7-10s3 10 7 10M3 16.500h14"
 	case "certificate":
 		return "M4 4h12v8H4zM7 7h6M7 9.5h3M12 12v5l2-1.3 2 1.3v-5"
 	case "key":

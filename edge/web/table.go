@@ -50,6 +50,7 @@ type TableProps struct {
 	Empty   EmptyProps // Title "" says that nothing matches
 	Pager   PagerProps
 	Sorted  string // how it is sorted without ?sort=: "-filed"
+	Tight   bool   // many rows that are looked through: on a narrow page their cells stand beside each other
 }
 
 // SortOf reads ?sort=: the key and whether it descends. A key that is not

@@ -11,12 +11,25 @@
   // ---- live regions: what the server sends replaces what is there -----------
   // A part in which somebody is confirming or typing is left alone until they
   // are done: nothing may move under a finger that is about to pay.
-  const busy = (el) => el.querySelector("[data-confirm][open]") || (el.contains(document.activeElement) && typing(document.activeElement));
+  // A region that can be paused also waits for a reader who is in the middle of it.
+  const bar = (el) => el.previousElementSibling && el.previousElementSibling.matches("[data-live-bar]") ? el.previousElementSibling : null;
+  const reading = (el) => bar(el) && (bar(el).dataset.paused || el.querySelector("[data-pick]:checked") ||
+    (document.activeElement && el.contains(document.activeElement.closest("tr[data-row]"))) || el.getBoundingClientRect().top < -80);
+  const busy = (el) => reading(el) || el.querySelector("[data-confirm][open]") || (el.contains(document.activeElement) && typing(document.activeElement));
   const waiting = new Map();
 
+  function say(el) {
+    const b = bar(el);
+    if (!b) return;
+    const words = b.querySelector("[data-live-says]"), now = waiting.has(el) ? words.dataset.held : b.dataset.paused ? words.dataset.paused : words.dataset.flows;
+    if (words.textContent !== now) words.textContent = now;
+    b.classList.toggle("is-held", waiting.has(el) || Boolean(b.dataset.paused));
+  }
+
   function put(el, html) {
-    if (busy(el)) { waiting.set(el, html); return; }
+    if (busy(el)) { waiting.set(el, html); say(el); return; }
     waiting.delete(el);
+    say(el);
     const open = all("details[open]", el).map((d) => all("details", el).indexOf(d));
     const picked = new Set(all("[data-pick]:checked", el).map((box) => box.value));
     const active = el.contains(document.activeElement) ? document.activeElement : null;
@@ -26,11 +39,25 @@
     all("[data-pick]", el).forEach((box) => { box.checked = picked.has(box.value); });
     if (at) { const again = el.querySelector(at); if (again) again.focus({ preventScroll: true }); }
     count();
+    if (bar(el)) return; // it changes all the time: no flash
     el.classList.remove("is-fresh");
     void el.offsetWidth;
     el.classList.add("is-fresh");
   }
   const settle = () => waiting.forEach((html, el) => put(el, html));
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-live-pause]");
+    if (!button) return;
+    const b = button.closest("[data-live-bar]"), on = !b.dataset.paused;
+    if (on) b.dataset.paused = "1"; else delete b.dataset.paused;
+    button.setAttribute("aria-pressed", String(on));
+    button.querySelector("[data-live-on]").hidden = on;
+    button.querySelector("[data-live-off]").hidden = !on;
+    settle();
+    say(b.nextElementSibling);
+  });
+  let scrolled = 0;
+  document.addEventListener("scroll", () => { clearTimeout(scrolled); scrolled = setTimeout(settle, 200); }, { passive: true });
   document.addEventListener("focusout", () => setTimeout(settle, 0));
   document.addEventListener("toggle", () => setTimeout(settle, 0), true);
 
@@ -45,6 +72,7 @@
   function connect(region) {
     const lost = region.nextElementSibling && region.nextElementSibling.classList.contains("live-lost") ? region.nextElementSibling : null;
     let last = null;
+    say(region);
     const start = () => {
       const source = new EventSource(region.dataset.live);
       streams.push(source);
@@ -96,7 +124,7 @@
     if (event.target.matches("[data-pick-all]")) {
       all("[data-pick]", event.target.closest(".tbl")).forEach((box) => { box.checked = event.target.checked; });
     }
-    if (event.target.matches("[data-pick], [data-pick-all]")) count();
+    if (event.target.matches("[data-pick], [data-pick-all]")) { count(); settle(); }
   });
 
   // ---- confirmation in place ------------------------------------------------------
