@@ -19,7 +19,9 @@ generate:
 
 # Figures, each beside its yardstick in the same run; no timed tests.
 bench:
+	@scripts/need bench
 	scripts/with-postgres go run ./cmd/surety bench all
+	go run ./cmd/surety bench versus
 
 # kill -9 and lost pages at random points of the pay-out, everybody paid once.
 crash:

@@ -1,69 +1,230 @@
 package main
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
+	"io"
 	"os"
 	"path/filepath"
-	"sort"
-	"sync"
 	"time"
 
 	"surety/app"
-	"surety/client"
-	"surety/domain/party"
-	"surety/kernel/ident"
-	"surety/kernel/money"
+	"surety/bench"
 	"surety/platform/db"
 	"surety/platform/ledger"
 )
 
+// benchCmd prints figures. No figure is a test: the machine decides them, and the
+// yardstick beside each says what the machine can do.
 type benchCmd struct {
-	What     string        `arg:"" enum:"all,ledger,assess" default:"all" help:"all, ledger or assess."`
-	Callers  int           `help:"Callers at the same time." default:"64"`
-	For      time.Duration `help:"How long each measurement takes." default:"5s"`
-	Postgres string        `help:"URL of an empty PostgreSQL database; without it only SQLite is measured." env:"SURETY_BENCH_PG"`
-	JSON     bool          `help:"One JSON object a line."`
+	All      benchAll      `cmd:"" default:"1" help:"Everything that needs no data of others: decide, burst, ledger, serve, ingest."`
+	Handbook benchHandbook `cmd:"" help:"Features, training and precision on the Fraud Detection Handbook's data."`
+	Golden   benchGolden   `cmd:"" help:"Scores and reasons against those of XGBoost."`
+	Hijack   benchHijack   `cmd:"" help:"The theft through a hijacked number against the default pack."`
+	Decide   benchDecide   `cmd:"" help:"Decisions in process: time, throughput, memory."`
+	Ingest   benchIngest   `cmd:"" help:"Durable decisions in NDJSON batches over HTTP."`
+	Serve    benchServe    `cmd:"" help:"Durable decisions, one HTTP call a payment."`
+	Versus   benchVersus   `cmd:"" help:"Beside the best-tuned SQL and Redis, same data, same run."`
+	Burst    benchBurst    `cmd:"" help:"Forty payments at once against forty one by one."`
+	Ledger   benchLedger   `cmd:"" help:"Durable transfers beside a bare commit, on both databases."`
 }
 
-// Run prints figures. No figure is a test: the machine decides them, and the
-// yardstick beside each says what the machine can do.
-func (c *benchCmd) Run(e *env) error {
-	for _, b := range []struct {
-		name string
-		run  func(e *env, url string) error
-	}{{"ledger", c.ledger}, {"assess", c.assess}} {
-		if c.What != "all" && c.What != b.name {
-			continue
-		}
-		if err := c.onBoth(e, b.run); err != nil {
-			return fmt.Errorf("%s: %w", b.name, err)
-		}
+// asJSON is how figures are printed.
+type asJSON struct {
+	JSON bool `help:"One JSON object on the last line, nothing else on standard output."`
+}
+
+// teller is a table of figures.
+type teller interface{ Tell(w io.Writer) }
+
+func (j asJSON) show(e *env, f teller) error {
+	if j.JSON {
+		return e.print(f)
 	}
+	f.Tell(e.out)
 	return nil
 }
 
-// onBoth runs a measurement on a fresh database of each kind.
-func (c *benchCmd) onBoth(e *env, run func(e *env, url string) error) error {
+// progress is a bar for each thing that takes long, on standard error.
+func progress(e *env) (set func(what string, done, total int), end func()) {
+	var b *bar
+	last := ""
+	end = func() {
+		if b != nil {
+			b.done()
+		}
+	}
+	return func(what string, done, total int) {
+		if what != last {
+			end()
+			b, last = newBar(e.err, what), what
+		}
+		b.set(done, total)
+	}, end
+}
+
+type benchHandbook struct {
+	asJSON
+	Data         string   `help:"Folder of the data set." default:"." env:"SURETY_HANDBOOK"`
+	Transactions []string `help:"Files of transactions, joined; may be given twice." placeholder:"FILE"`
+	TrainFrom    string   `help:"First day of training: 2018-05-03, or its number from 2018-04-01."`
+	TrainTo      string   `help:"Last day of training."`
+	TestFrom     string   `help:"First day of the test."`
+	TestTo       string   `help:"Last day of the test."`
+	Trees        int      `help:"Trees to grow at most."`
+	Depth        int      `help:"Depth of a tree."`
+	Rate         float64  `help:"Learning rate."`
+	Seed         uint64   `help:"Seed of sampling."`
+}
+
+func (c *benchHandbook) Run(e *env) error {
+	set, end := progress(e)
+	f, err := bench.Handbook(e.ctx, bench.HandbookConfig{Data: c.Data, Transactions: c.Transactions, TrainFrom: c.TrainFrom,
+		TrainTo:  c.TrainTo,
+		TestFrom: c.TestFrom, TestTo: c.TestTo, Trees: c.Trees, Depth: c.Depth, Rate: c.Rate, Seed: c.Seed, Progress: set})
+	if end(); err != nil {
+		return err
+	}
+	return c.show(e, f)
+}
+
+type benchGolden struct {
+	asJSON
+	Data string `help:"Folder with xgb_200x6.json.gz and golden_2000.csv.gz." default:"." env:"SURETY_GOLDEN"`
+}
+
+func (c *benchGolden) Run(e *env) error {
+	f, err := bench.Golden(e.ctx, c.Data)
+	if err != nil {
+		return err
+	}
+	return c.show(e, f)
+}
+
+type benchHijack struct {
+	asJSON
+	File string `help:"The scenario, one event a line." default:"hijacked-phone.jsonl" placeholder:"FILE"`
+	Data string `help:"Folder of the scenario, instead of --file." placeholder:"DIR"`
+}
+
+func (c *benchHijack) Run(e *env) error {
+	file := c.File
+	if c.Data != "" {
+		file = filepath.Join(c.Data, "hijacked-phone.jsonl")
+	}
+	f, err := bench.Hijack(e.ctx, file)
+	if err != nil {
+		return err
+	}
+	return c.show(e, f)
+}
+
+type benchDecide struct {
+	asJSON
+	Entities int           `help:"Entities in memory, five dimensions together." default:"10000000"`
+	Rules    int           `help:"Rules in the pack." default:"50"`
+	Trees    int           `help:"Trees of depth 3 in the model." default:"100"`
+	For      time.Duration `help:"How long each measurement takes." default:"5s"`
+	Data     string        `hidden:""`
+}
+
+func (c *benchDecide) Run(e *env) error {
+	set, end := progress(e)
+	f, err := bench.Decide(e.ctx, bench.DecideConfig{Entities: c.Entities, Rules: c.Rules, Trees: c.Trees, For: c.For, Progress: set})
+	if end(); err != nil {
+		return err
+	}
+	return c.show(e, f)
+}
+
+type benchIngest struct {
+	asJSON
+	Batch   int           `help:"Payments a request." default:"500"`
+	Callers int           `help:"Callers at the same time." default:"4"`
+	For     time.Duration `help:"How long each measurement takes." default:"10s"`
+	DB      string        `help:"URL of an empty database; a SQLite file of its own if empty."`
+	Data    string        `hidden:""`
+}
+
+func (c *benchIngest) Run(e *env) error {
+	f, err := bench.Ingest(e.ctx, bench.IngestConfig{Batch: c.Batch, Callers: c.Callers, For: c.For, DB: c.DB})
+	if err != nil {
+		return err
+	}
+	return c.show(e, f)
+}
+
+type benchServe struct {
+	asJSON
+	Connections int           `help:"Connections at the same time." default:"32"`
+	For         time.Duration `help:"How long each measurement takes." default:"8s"`
+	DB          string        `help:"URL of an empty database; a SQLite file of its own if empty."`
+	Data        string        `hidden:""`
+}
+
+func (c *benchServe) Run(e *env) error {
+	f, err := bench.Serve(e.ctx, bench.ServeConfig{Connections: c.Connections, For: c.For, DB: c.DB})
+	if err != nil {
+		return err
+	}
+	return c.show(e, f)
+}
+
+type benchVersus struct {
+	asJSON
+	Rows int           `help:"Payments of history." default:"5000000"`
+	For  time.Duration `help:"How long each measurement takes." default:"8s"`
+	Data string        `hidden:""`
+}
+
+func (c *benchVersus) Run(e *env) error {
+	set, end := progress(e)
+	f, err := bench.Versus(e.ctx, bench.VersusConfig{Rows: c.Rows, For: c.For, Progress: set})
+	if end(); err != nil {
+		return err
+	}
+	return c.show(e, f)
+}
+
+type benchBurst struct {
+	asJSON
+	DB   string `help:"URL of an empty database; a SQLite file of its own if empty."`
+	Data string `hidden:""`
+}
+
+func (c *benchBurst) Run(e *env) error {
+	f, err := bench.Burst(e.ctx, c.DB)
+	if err != nil {
+		return err
+	}
+	return c.show(e, f)
+}
+
+type benchLedger struct {
+	asJSON
+	Callers  int           `help:"Callers at the same time." default:"64"`
+	For      time.Duration `help:"How long each measurement takes." default:"5s"`
+	Postgres string        `help:"URL of an empty PostgreSQL database; without it only SQLite is measured." env:"SURETY_BENCH_PG"`
+}
+
+func (c *benchLedger) Run(e *env) error {
 	dir, err := os.MkdirTemp(".", ".surety-bench-") // beside us: the system's temporary folder may be memory
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := run(e, "sqlite:"+filepath.Join(dir, "bench.db")); err != nil {
+	if err := c.on(e, "sqlite:"+filepath.Join(dir, "bench.db")); err != nil {
 		return err
 	}
 	if c.Postgres == "" {
 		fmt.Fprintln(e.err, "no PostgreSQL was named (--postgres, or scripts/with-postgres): SQLite only")
 		return nil
 	}
-	return run(e, c.Postgres)
+	return c.on(e, c.Postgres)
 }
 
-func (c *benchCmd) ledger(e *env, url string) error {
+func (c *benchLedger) on(e *env, url string) error {
 	d, err := db.Open(e.ctx, db.Config{URL: url, Migrations: app.Migrations()})
 	if err != nil {
 		return err
@@ -79,172 +240,24 @@ func (c *benchCmd) ledger(e *env, url string) error {
 	return err
 }
 
-// AssessFigures are decisions over HTTP beside a bare handler of the same server.
-type AssessFigures struct {
-	Database   string `json:"database"`
-	Callers    int    `json:"callers"`
-	PerSecond  int64  `json:"assess_per_second"` // judged, durable, answered
-	P50Micros  int64  `json:"p50_us"`
-	P99Micros  int64  `json:"p99_us"`
-	Bare       int64  `json:"bare_http_per_second"` // the same server, /healthz
-	BareP50    int64  `json:"bare_p50_us"`
-	OneP50     int64  `json:"one_caller_p50_us"`
-	BarePerOne string `json:"assess_to_bare"` // how many bare requests one decision costs
+type benchAll struct {
+	asJSON
+	For      time.Duration `help:"How long each measurement takes; each one's own length if zero."`
+	Postgres string        `help:"URL of an empty PostgreSQL database; without it only SQLite is measured." env:"SURETY_BENCH_PG"`
 }
 
-func (c *benchCmd) assess(e *env, url string) error {
-	dir, err := os.MkdirTemp(".", ".surety-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	a, err := app.Open(e.ctx, app.Config{Dir: dir, DB: url})
-	if err != nil {
-		return err
-	}
-	f, err := c.assessOn(e.ctx, a)
-	if err = errors.Join(err, a.Close()); err != nil {
-		return err
-	}
-	if c.JSON {
-		return e.print(f)
-	}
-	_, err = fmt.Fprintf(e.out, "assess: %s, %d callers over HTTP: %d durable decisions/s, p50 %d us, p99 %d us; one caller p50 %d us; "+
-		"bare request of the same server %d/s, p50 %d us (%s)\n",
-		f.Database, f.Callers, f.PerSecond, f.P50Micros, f.P99Micros, f.OneP50, f.Bare, f.BareP50, f.BarePerOne)
-	return err
-}
-
-func (c *benchCmd) assessOn(ctx context.Context, a *app.App) (AssessFigures, error) {
-	f := AssessFigures{Database: string(a.DB.Dialect()), Callers: c.Callers}
-	base, stop, err := serveForBench(a)
-	if err != nil {
-		return f, err
-	}
-	defer stop()
-	host, err := benchHost(ctx, a, base)
-	if err != nil {
-		return f, err
-	}
-	clock := ident.WallClock{}
-	run := a.IDs.New("bch")
-	var round int // the two storms of decisions must not share ids
-	judge := func(who, n int) error {
-		_, _, err := host.Assess(ctx, client.Payment{
-			ID: fmt.Sprintf("%s.%d.%d.%d", run, round, who, n), At: clock.Now(), Payer: fmt.Sprintf("W%06d", (who*7919+n*31)%benchPayers),
-			Payee: fmt.Sprintf("M%05d", n%benchShops), Amount: money.Of(int64(100+n%5000), money.CNY), Type: "purchase", Channel: "qr",
-			Device: fmt.Sprintf("dev-%d", (who*7919+n*31)%benchPayers), IP: "10.0.0.1", City: "成都",
-		})
-		return err
-	}
-	plain := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: c.Callers}}
-	ping := func(int, int) error {
-		r, err := plain.Get(base + "/healthz")
-		if err != nil {
-			return err
+// Run measures one after another; the first that fails ends it.
+func (c *benchAll) Run(e *env) error {
+	for _, b := range []interface{ Run(*env) error }{
+		&benchBurst{asJSON: c.asJSON},
+		&benchLedger{asJSON: c.asJSON, Callers: 64, For: cmp.Or(c.For, 5*time.Second), Postgres: c.Postgres},
+		&benchServe{asJSON: c.asJSON, For: c.For},
+		&benchIngest{asJSON: c.asJSON, For: c.For},
+		&benchDecide{asJSON: c.asJSON, For: c.For},
+	} {
+		if err := b.Run(e); err != nil {
+			return fmt.Errorf("%T: %w", b, err)
 		}
-		return r.Body.Close()
 	}
-	one, err := storm(1, c.For/3, judge)
-	if err != nil {
-		return f, err
-	}
-	round++
-	many, err := storm(c.Callers, c.For, judge)
-	if err != nil {
-		return f, err
-	}
-	bare, err := storm(c.Callers, c.For/3, ping)
-	if err != nil {
-		return f, err
-	}
-	f.OneP50, f.PerSecond, f.P50Micros, f.P99Micros = one.p50, many.rate, many.p50, many.p99
-	f.Bare, f.BareP50 = bare.rate, bare.p50
-	if many.rate > 0 {
-		f.BarePerOne = fmt.Sprintf("one decision costs %d.%d bare requests", bare.rate/many.rate, bare.rate*10/many.rate%10)
-	}
-	return f, nil
-}
-
-func serveForBench(a *app.App) (base string, stop func(), err error) {
-	h, err := a.Staff()
-	if err != nil {
-		return "", nil, err
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	go srv.Serve(ln) // ends with Close
-	return "http://" + ln.Addr().String(), func() { srv.Close() }, nil
-}
-
-// How many accounts the decisions are between.
-const (
-	benchPayers = 5000
-	benchShops  = 200
-)
-
-func benchHost(ctx context.Context, a *app.App, base string) (*client.Client, error) {
-	admin, err := a.Access.Bootstrap(ctx, "bench@bench.example", "bench", "bench-bench-bench")
-	if err != nil {
-		return nil, err
-	}
-	boss := ident.Actor{Kind: ident.Staff, ID: admin.ID, Roles: admin.Roles}
-	var rows []party.Row
-	for n := range benchPayers + benchShops {
-		r := party.Row{Account: fmt.Sprintf("W%06d", n), Name: "甲", Kind: party.Person, Verification: party.Full, Opened: time.Unix(0, 0),
-			Device: fmt.Sprintf("dev-%d", n)}
-		if n >= benchPayers {
-			r.Account, r.Kind = fmt.Sprintf("M%05d", n-benchPayers), party.Merchant
-		}
-		rows = append(rows, r)
-	}
-	if _, err := a.Party.ImportRows(ctx, ident.Job("bench"), rows); err != nil {
-		return nil, err
-	}
-	secret, err := a.Access.NewKey(ctx, boss, "bench", []ident.Role{ident.RoleHost})
-	if err != nil {
-		return nil, err
-	}
-	return client.NewWith(base, secret, client.Config{HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}})
-}
-
-// pace is what a storm measured.
-type pace struct{ rate, p50, p99 int64 }
-
-// storm lets callers call one after another for a time.
-func storm(callers int, length time.Duration, call func(who, n int) error) (pace, error) {
-	clock := ident.WallClock{}
-	end := clock.Now().Add(length)
-	times := make([][]int64, callers)
-	errs := make([]error, callers)
-	var wg sync.WaitGroup
-	start := clock.Now()
-	for who := range callers {
-		wg.Go(func() {
-			for n := 0; ; n++ {
-				before := clock.Now()
-				if before.After(end) {
-					return
-				}
-				if errs[who] = call(who, n); errs[who] != nil {
-					return
-				}
-				times[who] = append(times[who], clock.Now().Sub(before).Microseconds())
-			}
-		})
-	}
-	wg.Wait()
-	var all []int64
-	for _, t := range times {
-		all = append(all, t...)
-	}
-	if err := errors.Join(errs...); err != nil || len(all) == 0 {
-		return pace{}, err
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i] < all[j] })
-	spent := clock.Now().Sub(start).Milliseconds()
-	return pace{rate: int64(len(all)) * 1000 / spent, p50: all[len(all)/2], p99: all[len(all)*99/100]}, nil
+	return nil
 }

@@ -30,6 +30,8 @@ type cli struct {
 	Import  importCmd  `cmd:"" help:"Read the host's accounts or payments from a file."`
 	Verify  verifyCmd  `cmd:"" help:"Check every invariant of a data directory, or one certificate."`
 	Export  exportCmd  `cmd:"" help:"Write the books for hledger or beancount, or the audit log's signed head."`
+	Replay  replayCmd  `cmd:"" help:"Ask history: what would another pack or model have stopped, and whom would it have disturbed?"`
+	Train   trainCmd   `cmd:"" help:"Train a model on the house's own records and labels."`
 	Bench   benchCmd   `cmd:"" help:"Print figures, each beside its yardstick in the same run."`
 	Crash   crashCmd   `cmd:"" help:"Kill the pay-out at random points and check that everybody is paid exactly once."`
 	Sim     simCmd     `cmd:"" help:"Live random lives against an independent auditor."`
