@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -15,16 +17,21 @@ import (
 	"surety/domain/claim"
 	"surety/domain/fund"
 	"surety/domain/incident"
+	"surety/domain/list"
 	"surety/domain/notice"
 	"surety/domain/party"
 	"surety/domain/payment"
 	"surety/domain/report"
 	"surety/domain/risk"
+	"surety/domain/rulebook"
+	"surety/domain/watch"
+	"surety/edge/console"
 	"surety/kernel/ident"
 	"surety/platform/access"
 	"surety/platform/audit"
 	"surety/platform/db"
 	"surety/platform/disk"
+	"surety/platform/journal"
 	"surety/platform/ledger"
 	"surety/platform/queue"
 	"surety/platform/vault"
@@ -55,6 +62,13 @@ type Config struct {
 	Clock ident.Clock
 	// Log gets what operators need to know; nothing if nil.
 	Log *slog.Logger
+	// Pack is the text of the rule pack that decides until another is published; the
+	// product's own if empty.
+	Pack string
+	// NoJournal writes each decision into the database before it is answered, instead
+	// of into a journal in Dir first. It is always so on PostgreSQL, which several
+	// processes may share.
+	NoJournal bool
 	// Faults fails writes on purpose, in tests.
 	Faults *db.Faults
 }
@@ -71,8 +85,12 @@ type App struct {
 	Queue    *queue.Queue
 	Ledger   *ledger.Ledger
 	Party    *party.Service
+	List     *list.Service
 	Engine   *risk.Engine
+	Journal  *journal.Journal // nil: decisions go into the database at once
 	Payment  *payment.Service
+	Rulebook *rulebook.Service
+	Watch    *watch.Service
 	Notice   *notice.Service
 	Fund     *fund.Service
 	Claim    *claim.Service
@@ -80,14 +98,16 @@ type App struct {
 	Report   *report.Service
 	Replayed int // payments replayed into the engine at the start
 
-	stop <-chan struct{} // ends streams when the server shuts down; set by Serve
+	meter *watch.Meter
+	feed  *console.Feed
+	stop  <-chan struct{} // ends streams when the server shuts down; set by Serve
 }
 
 // Migrations are the tables of all packages.
 func Migrations() []fs.FS {
 	return []fs.FS{
 		audit.Migrations, queue.Migrations, access.Migrations, ledger.Migrations, party.Migrations, notice.Migrations,
-		payment.Migrations, fund.Migrations, claim.Migrations, incident.Migrations,
+		list.Migrations, payment.Migrations, rulebook.Migrations, watch.Migrations, fund.Migrations, claim.Migrations, incident.Migrations,
 	}
 }
 
@@ -102,16 +122,27 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 		return nil, err
 	}
 	a := &App{Config: cfg, DB: d, IDs: ident.NewMaker(cfg.Clock)}
-	if err := a.platform(); err != nil {
-		return nil, errors.Join(err, d.Close())
-	}
-	if err := a.domain(); err != nil {
-		return nil, errors.Join(err, d.Close())
-	}
-	if a.Replayed, err = a.Payment.Rebuild(ctx); err != nil {
-		return nil, errors.Join(err, d.Close())
+	for _, step := range []func(context.Context) error{a.platform, a.domain, a.remember} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
 	}
 	return a, nil
+}
+
+// remember brings memory to where it was: the lists, the engine's history from
+// the payments, the publication in force with its labels, the watches.
+func (a *App) remember(ctx context.Context) (err error) {
+	if err = a.List.Load(ctx); err != nil {
+		return err
+	}
+	if err = a.Watch.Load(ctx); err != nil { // its stops count what the replay tells them
+		return err
+	}
+	if a.Replayed, err = a.Payment.Rebuild(ctx); err != nil {
+		return err
+	}
+	return a.Rulebook.Load(ctx)
 }
 
 func (c Config) filled() Config {
@@ -139,7 +170,7 @@ func (c Config) filled() Config {
 	return c
 }
 
-func (a *App) platform() (err error) {
+func (a *App) platform(context.Context) (err error) {
 	c := a.Config
 	if a.Vault, err = vault.LoadOrCreate(c.Dir); err != nil {
 		return err
@@ -163,17 +194,13 @@ func (a *App) platform() (err error) {
 	return err
 }
 
-func (a *App) domain() (err error) {
+func (a *App) domain(ctx context.Context) (err error) {
 	c := a.Config
 	a.Party, err = party.New(party.Config{Access: a.Access, Vault: a.Vault, Clock: c.Clock, IDs: a.IDs})
 	if err != nil {
 		return err
 	}
-	if a.Engine, err = risk.New(risk.Config{Clock: c.Clock}); err != nil {
-		return err
-	}
-	a.Payment, err = payment.New(payment.Config{DB: a.DB, Access: a.Access, Queue: a.Queue, Party: a.Party, Engine: a.Engine, Clock: c.Clock})
-	if err != nil {
+	if err := a.decisions(ctx); err != nil {
 		return err
 	}
 	var key ed25519.PrivateKey
@@ -191,6 +218,46 @@ func (a *App) domain() (err error) {
 		return err
 	}
 	return a.cases()
+}
+
+// decisions wires what judges a payment: lists, engine, journal, rules, watches.
+func (a *App) decisions(ctx context.Context) (err error) {
+	c := a.Config
+	if a.List, err = list.New(list.Config{DB: a.DB, Access: a.Access, Vault: a.Vault, Clock: c.Clock, IDs: a.IDs}); err != nil {
+		return err
+	}
+	if a.meter, err = watch.NewMeter(watch.MeterConfig{}, c.Clock.Now()); err != nil {
+		return err
+	}
+	a.feed = console.NewFeed(c.Clock)
+	// The pack in force is asked for first, so that memory is filled for it and once.
+	pack := cmp.Or(rulebook.InForceText(ctx, a.DB), c.Pack)
+	a.Engine, err = risk.New(risk.Config{Clock: c.Clock, Pack: pack, Lists: a.List, Tap: func(e *risk.Event, d *risk.Decision) {
+		a.meter.Observe(e, d)
+		a.feed.Note(e, d)
+	}})
+	if err != nil {
+		return err
+	}
+	if !c.NoJournal && a.DB.Dialect() == db.SQLite {
+		if a.Journal, err = journal.Open(journal.Config{Dir: filepath.Join(c.Dir, "journal")}); err != nil {
+			return err
+		}
+	}
+	a.Payment, err = payment.New(payment.Config{DB: a.DB, Access: a.Access, Queue: a.Queue, Party: a.Party, Engine: a.Engine,
+		Clock: c.Clock, Journal: a.Journal})
+	if err != nil {
+		return err
+	}
+	a.Rulebook, err = rulebook.New(rulebook.Config{DB: a.DB, Access: a.Access, Queue: a.Queue, Party: a.Party, Payment: a.Payment,
+		Engine: a.Engine, Clock: c.Clock, IDs: a.IDs, Lists: a.List, Default: c.Pack, Log: c.Log,
+		Told: func(e *risk.Event, fraud bool) { a.Watch.Label(e, fraud) }})
+	if err != nil {
+		return err
+	}
+	a.Watch, err = watch.New(watch.Config{DB: a.DB, Access: a.Access, Payment: a.Payment, Meter: a.meter, Clock: c.Clock, IDs: a.IDs,
+		Push: a.Engine.SetStops, Uses: a.Engine.StopUses, History: watch.FromPayments(a.Payment)})
+	return err
 }
 
 // BankOut is where the files for the bank are put.
@@ -236,33 +303,71 @@ func (a *App) cases() error {
 	return err
 }
 
-// Close waits for the acts under way and closes the database.
-func (a *App) Close() error { return a.DB.Close() }
+// closeWait is how long Close lets the journal's records go into the database, so
+// that its file is whole for whoever copies it.
+const closeWait = 3 * time.Second
 
-// headEvery is how often the audit log's head is signed: what is not yet under a
-// signature is under hashes only.
-const headEvery = time.Minute
+// Close waits for the acts under way and closes the database. What is still in
+// the journal is there at the next Open.
+func (a *App) Close() error {
+	var err error
+	if a.Journal != nil {
+		if a.Payment != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), closeWait)
+			_ = a.Payment.Await(ctx) // what does not go stays in the journal
+			cancel()
+		}
+		err = a.Journal.Close()
+	}
+	return errors.Join(err, a.DB.Close())
+}
 
-// Work runs the queue and the clocks until ctx ends or the database fails.
+// How often the house looks after itself.
+const (
+	headEvery  = time.Minute      // the audit log's head is signed: what is not yet under it is under hashes only
+	watchEvery = 10 * time.Second // unusual rises are looked for, lists and rules of other processes taken over
+)
+
+// Work runs the queue, the poster of decisions and the clocks until ctx ends or
+// the database fails.
 func (a *App) Work(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan error, 1)
-	go func() { done <- a.Queue.Run(ctx) }()
-	tick := time.NewTicker(headEvery)
-	defer tick.Stop()
+	runs := []func(context.Context) error{a.Queue.Run, a.Rulebook.Work, a.Payment.Run}
+	done := make(chan error, len(runs))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	for _, run := range runs {
+		wg.Go(func() { done <- run(ctx) })
+	}
+	head, look := time.NewTicker(headEvery), time.NewTicker(watchEvery)
+	defer head.Stop()
+	defer look.Stop()
 	for {
 		select {
 		case err := <-done:
 			return err
 		case <-a.DB.Failed():
 			return fmt.Errorf("stopped: %w", a.DB.Failure())
-		case <-tick.C:
-			if err := a.tend(ctx); err != nil {
-				a.Config.Log.Error("housekeeping", "err", err)
-			}
+		case <-head.C:
+			a.say("housekeeping", a.tend(ctx))
+		case <-look.C:
+			a.say("watches", a.Look(ctx))
 		}
 	}
+}
+
+func (a *App) say(what string, err error) {
+	if err != nil {
+		a.Config.Log.Error(what, "err", err)
+	}
+}
+
+// Look takes over what other processes changed and looks for unusual rises.
+func (a *App) Look(ctx context.Context) error {
+	_, err := a.List.Refresh(ctx)
+	return errors.Join(err, a.Watch.Refresh(ctx), a.Watch.Tick(ctx, a.Config.Clock.Now()))
 }
 
 // tend signs the log's head and lets pending transfers expire.

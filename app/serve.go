@@ -20,6 +20,7 @@ func (a *App) Staff() (http.Handler, error) {
 	apiHandler, err := api.New(api.Config{
 		DB: a.DB, Access: a.Access, Audit: a.Audit, Queue: a.Queue, Ledger: a.Ledger, Party: a.Party,
 		Payment: a.Payment, Notice: a.Notice, Fund: a.Fund, Claim: a.Claim, Incident: a.Incident, Report: a.Report,
+		List: a.List, Watch: a.Watch, Rulebook: a.Rulebook, Engine: a.Engine,
 		Clock: a.Config.Clock, IDs: a.IDs, Log: a.Config.Log, Version: Version, Stop: a.stop,
 	})
 	if err != nil {
@@ -28,6 +29,7 @@ func (a *App) Staff() (http.Handler, error) {
 	pages, err := console.New(console.Config{
 		DB: a.DB, Access: a.Access, Audit: a.Audit, Queue: a.Queue, Ledger: a.Ledger, Party: a.Party, Payment: a.Payment,
 		Notice: a.Notice, Fund: a.Fund, Claim: a.Claim, Incident: a.Incident, Report: a.Report, Clock: a.Config.Clock,
+		List: a.List, Watch: a.Watch, Rulebook: a.Rulebook, Engine: a.Engine, Feed: a.feed,
 		IDs: a.IDs, Verifier: a.Verifier, Log: a.Config.Log, Key: a.cookieKey("console"), Secure: a.Config.Secure,
 		Operator: a.Config.Operator["zh"],
 	})

@@ -10,15 +10,20 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"surety/domain/claim"
 	"surety/domain/fund"
 	"surety/domain/incident"
+	lists "surety/domain/list"
 	"surety/domain/notice"
 	"surety/domain/party"
 	"surety/domain/payment"
 	"surety/domain/report"
+	"surety/domain/risk"
+	"surety/domain/rulebook"
+	"surety/domain/watch"
 	"surety/kernel/ident"
 	"surety/platform/access"
 	"surety/platform/audit"
@@ -40,6 +45,10 @@ type Config struct {
 	Incident *incident.Service
 	Fund     *fund.Service
 	Notice   *notice.Service
+	List     *lists.Service
+	Rulebook *rulebook.Service
+	Watch    *watch.Service
+	Engine   *risk.Engine
 	Report   *report.Service // nil: there is no /v1/reports
 	Clock    ident.Clock
 	IDs      *ident.Maker // for request ids
@@ -58,7 +67,28 @@ type server struct {
 	meters  *meters
 	spec    []byte
 	routes  []route
-	streams time.Duration // how often a stream looks for news
+	plain   map[string]map[string]http.HandlerFunc // by path and method: the routes without an id in them
+	buffers sync.Pool                              // of *[]byte
+	streams time.Duration                          // how often a stream looks for news
+}
+
+// maxBuffer is how large a buffer may be to be used again.
+const maxBuffer = 1 << 20
+
+// buffer is bytes to work with; release ends their use.
+func (s *server) buffer() *[]byte {
+	b, ok := s.buffers.Get().(*[]byte)
+	if !ok {
+		b = new([]byte)
+		*b = make([]byte, 0, 4<<10)
+	}
+	return b
+}
+
+func (s *server) release(b *[]byte) {
+	if b != nil && cap(*b) <= maxBuffer {
+		s.buffers.Put(b)
+	}
 }
 
 // New returns the handler for /v1, /openapi.json, /healthz, /readyz and /metrics.
@@ -75,13 +105,15 @@ func newServer(cfg Config) (*server, error) {
 		return nil, ident.E(ident.KindInternal, "config", "api needs DB, Access, Audit, Clock, IDs and Log")
 	}
 	if cfg.Queue == nil || cfg.Ledger == nil || cfg.Party == nil || cfg.Payment == nil || cfg.Claim == nil ||
-		cfg.Incident == nil || cfg.Fund == nil || cfg.Notice == nil {
+		cfg.Incident == nil || cfg.Fund == nil || cfg.Notice == nil || cfg.List == nil ||
+		cfg.Rulebook == nil || cfg.Watch == nil || cfg.Engine == nil {
 		return nil, ident.E(ident.KindInternal, "config", "api misses a service")
 	}
 	if cfg.Version == "" {
 		cfg.Version = "v1"
 	}
-	s := &server{cfg: cfg, mux: http.NewServeMux(), meters: newMeters(), streams: time.Second}
+	s := &server{cfg: cfg, mux: http.NewServeMux(), meters: newMeters(), streams: time.Second,
+		plain: map[string]map[string]http.HandlerFunc{}}
 	s.routes = s.table()
 	var err error
 	if s.spec, err = json.MarshalIndent(document(s.routes, cfg.Version), "", "  "); err != nil {
@@ -91,7 +123,14 @@ func newServer(cfg Config) (*server, error) {
 		if _, known := access.Lookup(r.Act); !known {
 			return nil, ident.E(ident.KindInternal, "route_without_act", "the route %s names no act", r.pattern())
 		}
-		s.mux.HandleFunc(r.pattern(), func(w http.ResponseWriter, q *http.Request) { s.serve(r, w, q) })
+		do := func(w http.ResponseWriter, q *http.Request) { s.serve(r, w, q) }
+		s.mux.HandleFunc(r.pattern(), do)
+		if len(r.pathNames()) == 0 {
+			if s.plain[r.Path] == nil {
+				s.plain[r.Path] = map[string]http.HandlerFunc{}
+			}
+			s.plain[r.Path][r.Method] = do
+		}
 	}
 	s.mux.HandleFunc("GET /openapi.json", s.openapi)
 	s.mux.HandleFunc("GET /healthz", s.healthz)
@@ -102,7 +141,8 @@ func newServer(cfg Config) (*server, error) {
 // table is all routes, by noun.
 func (s *server) table() []route {
 	return slices.Concat(s.paymentRoutes(), s.accountRoutes(), s.claimRoutes(), s.incidentRoutes(), s.victimRoutes(),
-		s.fundRoutes(), s.payoutRoutes(), s.certificateRoutes(), s.recordRoutes(), s.staffRoutes(), s.queueRoutes())
+		s.fundRoutes(), s.payoutRoutes(), s.certificateRoutes(), s.listRoutes(s.cfg.List),
+		s.rulebookRoutes(s.cfg.Rulebook), s.watchRoutes(s.cfg.Watch), s.recordRoutes(), s.staffRoutes(), s.queueRoutes())
 }
 
 // seen is a response writer that remembers what was sent.
@@ -159,6 +199,10 @@ func (s *server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			panic(p) // the server's own way to drop a connection
 		}
 	}()
+	if do := s.plain[r.URL.Path][r.Method]; do != nil { // as the mux would, without its search
+		do(w, r)
+		return
+	}
 	if _, pattern := s.mux.Handler(r); pattern == "" {
 		s.noRoute(w, r)
 		return
@@ -220,10 +264,11 @@ func (s *server) serve(rt route, rw http.ResponseWriter, r *http.Request) {
 		ctx, cancel = context.WithTimeout(ctx, ordinaryTime)
 		defer cancel()
 	}
-	c := &call{s: s, route: rt, w: w, r: r.WithContext(ctx), ctx: ctx}
+	c := &call{s: s, route: rt, w: w, r: r, ctx: ctx}
 	if err := s.answer(c); err != nil {
 		s.fail(w, r, rt, c.lookup(), err)
 	}
+	s.release(c.buf)
 }
 
 // setDeadlines bounds how slowly a body may come and an answer may be taken. The
@@ -255,8 +300,28 @@ func (s *server) answer(c *call) error {
 	if err := c.prepare(); err != nil {
 		return err
 	}
+	if err := s.await(c); err != nil {
+		return err
+	}
 	return c.route.Do(c)
 }
+
+// awaitTime is how long a request waits for what was acknowledged before it.
+const awaitTime = 5 * time.Second
+
+// await lets nobody miss a payment that was acknowledged and is not in the database
+// yet. The routes that judge payments need not wait, nor do those that are about one
+// payment, for the service waits for that one itself.
+func (s *server) await(c *call) error {
+	if c.route.Anonymous || slices.Contains(notAwaiting, c.route.ID) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, awaitTime)
+	defer cancel()
+	return s.cfg.Payment.Await(ctx)
+}
+
+var notAwaiting = []string{"payment-assess", "payment-assess-batch", "payment-ingest", "payment-import", "payment-get", "payment-event"}
 
 // identity is who the bearer token stands for.
 func (s *server) identity(ctx context.Context, r *http.Request) (ident.Actor, error) {

@@ -27,18 +27,19 @@ type lineReader struct {
 }
 
 // read returns the next line that is not blank, or io.EOF. A last line without
-// an end is a line: whether it is whole, its JSON tells.
+// an end is a line: whether it is whole, its JSON tells. The line is the caller's
+// until the next read.
 func (l *lineReader) read() ([]byte, error) {
 	for {
 		line, err := l.in.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
+		if errors.Is(err, bufio.ErrBufferFull) || len(line) > maxLine {
 			return nil, ident.E(ident.KindTooLarge, "line_too_long", "line %d has more than %d bytes", l.row+1, maxLine)
 		}
 		if len(line) > 0 {
 			l.row++
 		}
 		if text := bytes.TrimSpace(line); len(text) > 0 && (err == nil || errors.Is(err, io.EOF)) {
-			return bytes.Clone(text), nil
+			return text, nil
 		}
 		if err != nil {
 			return nil, err
@@ -70,8 +71,8 @@ func (s *server) assessBatch(c *call) error {
 				break
 			}
 			rows = append(rows, in.row)
-			var p PaymentIn
-			if err := decodeStrict(line, &p); err != nil {
+			p, err := decodePayment(line)
+			if err != nil {
 				answers[in.row] = c.lineProblem(in.row, err)
 				continue
 			}

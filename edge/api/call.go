@@ -28,6 +28,7 @@ type call struct {
 	actor ident.Actor
 	query url.Values
 	about ident.ID // what an unknown outcome would be about
+	buf   *[]byte  // of the body, nil if it was not read so
 }
 
 // subject names what the request makes, for the lookup link.
@@ -70,6 +71,9 @@ func (c *call) prepare() error {
 }
 
 func (c *call) parseQuery() error {
+	if c.r.URL.RawQuery == "" && len(c.route.Query) == 0 {
+		return nil
+	}
 	q, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
 		return ident.Invalid("", "query_malformed", "the query of the address is malformed")
@@ -100,7 +104,7 @@ func (c *call) parseQuery() error {
 
 func (c *call) contentType() error {
 	given := c.r.Header.Get("Content-Type")
-	if slices.Contains(c.route.In.Types, typeAny) {
+	if slices.Contains(c.route.In.Types, typeAny) || slices.Contains(c.route.In.Types, given) {
 		return nil // a file as it is, whatever it is called
 	}
 	kind, params, err := mime.ParseMediaType(given)
@@ -161,6 +165,26 @@ func (c *call) json(v any) error {
 	return decodeStrict(data, v)
 }
 
+// body is the whole body; it is the call's until its end.
+func (c *call) body() ([]byte, error) {
+	c.buf = c.s.buffer()
+	b := (*c.buf)[:0]
+	for {
+		if len(b) == cap(b) {
+			b = slices.Grow(b, 512)
+		}
+		n, err := c.r.Body.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		*c.buf = b
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		if err != nil {
+			return nil, readError(err)
+		}
+	}
+}
+
 // readError is what went wrong while the body was read.
 func readError(err error) error {
 	var large *http.MaxBytesError
@@ -202,6 +226,18 @@ func (c *call) reply(v any) error {
 	_, _ = c.w.Write(append(body, '\n')) // the caller has gone: there is nobody to tell
 	return nil
 }
+
+// replyBytes sends JSON that is encoded already.
+func (c *call) replyBytes(body []byte) {
+	h := c.w.Header()
+	h["Content-Type"] = jsonHeader
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	c.w.WriteHeader(c.route.Out.status())
+	_, _ = c.w.Write(body) // the caller has gone: there is nobody to tell
+}
+
+// jsonHeader is shared by all answers; nobody writes to it.
+var jsonHeader = []string{typeJSON}
 
 // replyAgain is reply to a call whose answer may have been recorded before.
 func (c *call) replyAgain(v any, again bool) error {

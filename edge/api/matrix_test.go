@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"surety/kernel/ident"
 	"surety/kernel/money"
@@ -33,9 +34,21 @@ func stage(h *house) map[string]string {
 	h.want(200, "POST", "/v1/incidents/inc-1/reports?filename=r.csv", "lead", text{typeCSV, reportsCSV})
 	var vs Victims
 	h.into(&vs, 200, "GET", "/v1/incidents/inc-1/victims", "lead", nil)
-	return map[string]string{"payments": "pay-1", "accounts": "W100001", "claims": "clm-1", "eid": e.ID, "incidents": "inc-1",
-		"victims": vs.Items[0].ID, "funds": "emergency", "payouts": "po-none", "certificates": "0000-0000-0000-0000", "keys": "key-none",
-		"audit": "aud-none", "queue": "job-none"}
+	h.want(201, "POST", "/v1/lists", "analyst", listEntryIn("lst-1"))
+	out := map[string]string{"lists": "lst-1", "intelligence": "sig-none", "payments": "pay-1", "accounts": "W100001", "claims": "clm-1",
+		"eid": e.ID, "incidents": "inc-1", "victims": vs.Items[0].ID, "funds": "emergency", "payouts": "po-none",
+		"certificates": "0000-0000-0000-0000", "keys": "key-none", "audit": "aud-none", "queue": "job-none",
+		"watches": "terminal-burst", "alarms": "alm-none", "stops": "stp-1", "drafts": "drf-1", "publications": "pub-1", "replays": "rep-1"}
+	var p RiskPack
+	h.into(&p, 201, "POST", "/v1/risk/packs", "analyst", RiskText{Text: packText(h.t, "41")})
+	var m RiskModel
+	h.into(&m, 201, "POST", "/v1/risk/models?name=small", "analyst", text{typeJSON, smallModel(h.t)})
+	out["packs"], out["models"] = p.SHA256, m.SHA256
+	h.want(200, "PUT", "/v1/risk/drafts/drf-1", "analyst", RiskDraftIn{Title: "t", Text: "half"})
+	h.want(201, "POST", "/v1/risk/publications", "analyst", RiskPublicationIn{ID: "pub-1", Pack: p.SHA256})
+	h.want(201, "POST", "/v1/risk/replays", "analyst", replayIn("rep-1"))
+	h.want(201, "POST", "/v1/stops", "analyst", stopIn("stp-1"))
+	return out
 }
 
 func incidentIn(id string) IncidentIn {
@@ -109,7 +122,79 @@ func bodies(id string, n int) any {
 	case "link-make":
 		return LinkIn{Account: "W100001"}
 	}
+	return listBodies(id, fresh)
+}
+
+// listBodies are the bodies of the lists' routes.
+func listBodies(id, fresh string) any {
+	switch id {
+	case "list-add":
+		return listEntryIn(fresh)
+	case "list-remove", "signal-withdraw":
+		return ListRemoval{Why: "mistaken"}
+	case "list-extend":
+		return ListExtension{Until: start.AddDate(0, 2, 0), Why: "not over"}
+	case "list-import":
+		return text{typeCSV, listsCSV}
+	case "signal-report":
+		return signalIn(fresh)
+	}
+	return watchBodies(id, fresh)
+}
+
+// watchBodies are the bodies of the routes of early warning.
+func watchBodies(id, fresh string) any {
+	switch id {
+	case "watch-edit":
+		return WatchIn{Owner: "risk", Dimension: "terminal", Measure: "count", Minutes: 10, FalseAlarms: 50, Floor: 10, Ratio: 300,
+			ZH: "甲", EN: "a"}
+	case "alarm-event":
+		return AlarmEvent{Event: "acknowledge"}
+	case "stop-preview":
+		return StopProbe{Match: StopMatch{Device: "d"}}
+	case "stop-make":
+		return stopIn(fresh)
+	case "stop-extend":
+		return StopUntil{Until: start.Add(2 * time.Hour)}
+	case "stop-lift":
+		return StopLift{}
+	}
+	return riskBodies(id, fresh)
+}
+
+// riskBodies are the bodies of the routes of packs, models, replays and labels.
+func riskBodies(id, fresh string) any {
+	switch id {
+	case "pack-save", "pack-check", "pack-difference":
+		return RiskText{Text: "pack: 1"}
+	case "draft-save":
+		return RiskDraftIn{Title: "t", Text: "half"}
+	case "publication-ask":
+		return RiskPublicationIn{ID: fresh, Pack: strings.Repeat("ab", 32)}
+	case "publication-sign":
+		return ApprovalIn{Hash: strings.Repeat("ab", 32)}
+	case "publication-take-back":
+		return TakeBackIn{Why: "to see"}
+	case "model-import":
+		return text{typeJSON, "{}"}
+	case "model-promote":
+		return PromotionIn{ID: fresh, As: "challenger"}
+	case "replay-ask":
+		return replayIn(fresh)
+	case "label-add":
+		return LabelIn{Payment: "pay-1", Fraud: true, Source: "police", ReportedAt: start}
+	case "label-add-batch":
+		return text{typeNDJSON, `{"payment":"pay-1","fraud":true,"source":"host","reported_at":"2026-05-30T09:00:00+08:00"}`}
+	}
 	return nil
+}
+
+func stopIn(id string) StopIn {
+	return StopIn{ID: id, Match: StopMatch{Device: "d"}, Outcome: "hold", Until: start.Add(time.Hour), Limit: 10, ZH: "甲", EN: "a", Reason: "r"}
+}
+
+func replayIn(id string) ReplayIn {
+	return ReplayIn{ID: id, From: start.AddDate(0, 0, -30), To: start}
 }
 
 func paymentIn(id string) PaymentIn {
@@ -118,7 +203,7 @@ func paymentIn(id string) PaymentIn {
 
 // pathOf fills a route's path with the objects of the stage.
 func pathOf(r route, objects map[string]string) string {
-	noun := strings.Split(strings.TrimPrefix(r.Path, "/v1/"), "/")[0]
+	noun := nounOf(r)
 	path := strings.NewReplacer("{id}", objects[noun], "{code}", objects[noun], "{eid}", objects["eid"]).Replace(r.Path)
 	switch r.ID {
 	case "payment-list":
@@ -127,8 +212,21 @@ func pathOf(r route, objects map[string]string) string {
 		path += "?from=2026-01-01T00:00:00Z&to=2027-01-01T00:00:00Z"
 	case "incident-list-import", "incident-reports-import", "incident-estate-add", "claim-evidence-add":
 		path += "?filename=f.csv"
+	case "model-import":
+		path += "?name=m"
 	}
 	return path
+}
+
+// nounOf is what stands before the first id of a route's path, or its first part.
+func nounOf(r route) string {
+	parts := strings.Split(strings.TrimPrefix(r.Path, "/v1/"), "/")
+	for i, part := range parts {
+		if strings.HasPrefix(part, "{") {
+			return parts[i-1]
+		}
+	}
+	return parts[0]
 }
 
 // mayAtAll is what the access table says of a seat for a route, before the object
@@ -266,7 +364,7 @@ func TestAnothersThingsLookAbsent(t *testing.T) {
 			}
 			objects["none"] = "none"
 			theirs := h.call(r.Method, pathOf(r, objects), "other", bodies(r.ID, 1))
-			noun := strings.Split(strings.TrimPrefix(r.Path, "/v1/"), "/")[0]
+			noun := nounOf(r)
 			none := h.call(r.Method, strings.ReplaceAll(pathOf(r, objects), objects[noun], "none"), "other", bodies(r.ID, 1))
 			a, b := theirs.problem(t), none.problem(t)
 			a.Detail = strings.ReplaceAll(a.Detail, objects[noun], "none")

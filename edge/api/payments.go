@@ -2,9 +2,12 @@ package api
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"surety/domain/payment"
 	"surety/domain/risk"
@@ -27,6 +30,31 @@ type PaymentIn struct {
 	IP      string       `json:"ip,omitempty"`
 	City    string       `json:"city,omitempty"`
 	Settled bool         `json:"settled,omitempty" doc:"history: the host has carried it out already"`
+
+	Terminal string `json:"terminal,omitempty" doc:"the till or the reader"`
+	Merchant string `json:"merchant,omitempty" doc:"the shop, where it is not the payee itself"`
+	Card     string `json:"card,omitempty" doc:"the host's own name for the card; a card's number is refused"`
+	Phone    string `json:"phone,omitempty" doc:"the telephone number that is used; it is kept as a keyed index only and never told back"`
+	Region   string `json:"region,omitempty" doc:"as fine as watches need it; the city if left out"`
+	Lat      Degree `json:"lat,omitzero" doc:"where it is made, degrees north; with lon or not at all"`
+	Lon      Degree `json:"lon,omitzero" doc:"degrees east"`
+}
+
+// Degree is a latitude or longitude, exact to a millionth of a degree.
+type Degree payment.Degree
+
+// IsZero reports whether it is unknown.
+func (d Degree) IsZero() bool { return !d.Given }
+
+// MarshalJSON writes a decimal number.
+func (d Degree) MarshalJSON() ([]byte, error) { return payment.Degree(d).MarshalJSON() }
+
+// UnmarshalJSON reads a decimal number, rounded to the nearest millionth.
+func (d *Degree) UnmarshalJSON(b []byte) error { return (*payment.Degree)(d).UnmarshalJSON(b) }
+
+// Schema implements huma.SchemaProvider: a number.
+func (Degree) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: "number", Minimum: pointer(-180.0), Maximum: pointer(180.0), Examples: []any{29.552106}}
 }
 
 // Reason is why a payment was judged as it was.
@@ -104,6 +132,7 @@ func (s *server) paymentRoutes() []route {
 				Doc: "one BatchLine for each line, in the same order, while the body is still being sent"},
 			Text: "Blank lines are passed over. If the database cannot be reached, the lines under way get that problem and the " +
 				"stream ends: lines without an answer were not judged.", Do: s.assessBatch},
+		s.ingestRoute(),
 		{Method: "POST", Path: "/v1/payments/import", ID: "payment-import", Act: access.ActPaymentImport,
 			Summary: "Take over past payments from the host's CSV export", Long: true, In: fileIn(importLimit,
 				"payment_id,time,payer,payee,amount_fen,currency,type,channel,device,ip,city in UTF-8", typeCSV),
@@ -128,11 +157,23 @@ func (s *server) paymentRoutes() []route {
 	}
 }
 
-func (in PaymentIn) request() payment.Request { return payment.Request(in) }
+func (in *PaymentIn) request() payment.Request {
+	return payment.Request{ID: in.ID, At: in.At, Payer: in.Payer, Payee: in.Payee, Amount: in.Amount, Type: in.Type, Channel: in.Channel,
+		Device: in.Device, IP: in.IP, City: in.City, Settled: in.Settled, Terminal: in.Terminal, Merchant: in.Merchant, Card: in.Card,
+		Phone: in.Phone, Region: in.Region, Lat: payment.Degree(in.Lat), Lon: payment.Degree(in.Lon)}
+}
+
+// wireRequest is a payment as it came, but for the telephone number, of which only
+// an index is kept.
+func wireRequest(r payment.Request) PaymentIn {
+	return PaymentIn{ID: r.ID, At: r.At, Payer: r.Payer, Payee: r.Payee, Amount: r.Amount, Type: r.Type, Channel: r.Channel,
+		Device: r.Device, IP: r.IP, City: r.City, Settled: r.Settled, Terminal: r.Terminal, Merchant: r.Merchant, Card: r.Card,
+		Region: r.Region, Lat: Degree(r.Lat), Lon: Degree(r.Lon)}
+}
 
 func wirePayment(p payment.Payment, actor ident.Actor) Payment {
 	out := Payment{
-		PaymentIn: PaymentIn(p.Request), State: string(p.State), ClaimID: p.ClaimID, Created: p.Created, Version: p.Version,
+		PaymentIn: wireRequest(p.Request), State: string(p.State), ClaimID: p.ClaimID, Created: p.Created, Version: p.Version,
 		Decision: Decision{Outcome: string(p.Decision.Outcome), Reasons: []Reason{}, Proofs: p.Decision.Proofs,
 			Degraded: p.Decision.Degraded()},
 	}
@@ -147,15 +188,120 @@ func wirePayment(p payment.Payment, actor ident.Actor) Payment {
 	for _, r := range p.Decision.Reasons {
 		d.Reasons = append(d.Reasons, Reason(r))
 	}
-	for _, v := range p.Decision.Features {
+	for v := range p.Decision.Features.All() {
 		d.Features[v.Name] = v.Value
 	}
 	return out
 }
 
+// appendPayment writes what json.Marshal writes of wirePayment for a program of the
+// host, but for the order of the features: without reflection, for it is done for
+// every payment.
+func appendPayment(b []byte, p *payment.Payment) []byte {
+	b = appendRequest(append(b, '{'), &p.Request)
+	b = appendText(append(b, `,"state":`...), string(p.State))
+	d := &p.Decision
+	b = appendText(append(b, `,"decision":{"outcome":`...), string(d.Outcome))
+	b = strconv.AppendInt(append(b, `,"score":`...), int64(d.Score), 10)
+	b = append(b, `,"reasons":[`...)
+	for i := range d.Reasons {
+		r := &d.Reasons[i]
+		b = appendText(append(comma(b, i), `{"code":`...), r.Code)
+		b = appendText(append(b, `,"zh":`...), r.ZH)
+		b = appendText(append(b, `,"en":`...), r.EN)
+		b = append(strconv.AppendInt(append(b, `,"weight":`...), int64(r.Weight), 10), '}')
+	}
+	b = append(b, `],"proofs":[`...)
+	for i, proof := range d.Proofs {
+		b = appendText(comma(b, i), proof)
+	}
+	b = append(b, ']')
+	if d.Features.Len() > 0 {
+		b = d.Features.AppendJSON(append(b, `,"features":`...))
+	}
+	if pack := d.Pack.String(); pack != "" {
+		b = appendText(append(b, `,"pack":`...), pack)
+	}
+	b = strconv.AppendBool(append(b, `,"degraded":`...), d.Degraded())
+	b = append(b, '}')
+	if p.ClaimID != "" {
+		b = appendText(append(b, `,"claim_id":`...), p.ClaimID)
+	}
+	b = appendTime(append(b, `,"created":`...), p.Created)
+	return append(strconv.AppendInt(append(b, `,"version":`...), int64(p.Version), 10), '}')
+}
+
+// appendRequest writes the fields of a PaymentIn.
+func appendRequest(b []byte, r *payment.Request) []byte {
+	b = appendText(append(b, `"id":`...), r.ID)
+	b = appendTime(append(b, `,"at":`...), r.At)
+	b = appendText(append(b, `,"payer":`...), r.Payer)
+	b = appendText(append(b, `,"payee":`...), r.Payee)
+	b = strconv.AppendInt(append(b, `,"amount":{"value":`...), r.Amount.Minor, 10)
+	b = appendText(append(b, `,"currency":`...), string(r.Amount.Currency))
+	b = appendText(append(b, `},"type":`...), r.Type)
+	for _, f := range [...]struct {
+		name string
+		v    *string
+	}{{`,"channel":`, &r.Channel}, {`,"device":`, &r.Device}, {`,"ip":`, &r.IP}, {`,"city":`, &r.City}} {
+		if *f.v != "" {
+			b = appendText(append(b, f.name...), *f.v)
+		}
+	}
+	if r.Settled {
+		b = append(b, `,"settled":true`...)
+	}
+	for _, f := range [...]struct {
+		name string
+		v    *string
+	}{{`,"terminal":`, &r.Terminal}, {`,"merchant":`, &r.Merchant}, {`,"card":`, &r.Card}, {`,"region":`, &r.Region}} {
+		if *f.v != "" {
+			b = appendText(append(b, f.name...), *f.v)
+		}
+	}
+	for _, f := range [...]struct {
+		name string
+		d    payment.Degree
+	}{{`,"lat":`, r.Lat}, {`,"lon":`, r.Lon}} {
+		if text, _ := f.d.MarshalJSON(); f.d.Given {
+			b = append(append(b, f.name...), text...)
+		}
+	}
+	return b
+}
+
+func comma(b []byte, i int) []byte {
+	if i > 0 {
+		return append(b, ',')
+	}
+	return b
+}
+
+func appendTime(b []byte, t time.Time) []byte {
+	return append(t.AppendFormat(append(b, '"'), time.RFC3339Nano), '"')
+}
+
+// appendText writes a JSON text.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c >= 0x7f {
+			text, err := json.Marshal(s)
+			if err != nil { // a string always encodes
+				return append(b, `""`...)
+			}
+			return append(b, text...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}
+
 func (s *server) assess(c *call) error {
-	var in PaymentIn
-	if err := c.json(&in); err != nil {
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	in, err := decodePayment(body)
+	if err != nil {
 		return err
 	}
 	c.subject(in.ID)
@@ -167,18 +313,33 @@ func (s *server) assess(c *call) error {
 		return res[0].Err
 	}
 	s.count(res)
-	return c.replyAgain(wirePayment(res[0].Payment, c.actor), res[0].Again)
+	if res[0].Again || c.actor.Kind == ident.Customer {
+		return c.replyAgain(wirePayment(res[0].Payment, c.actor), res[0].Again)
+	}
+	buf := c.s.buffer()
+	defer c.s.release(buf)
+	*buf = append(appendPayment((*buf)[:0], &res[0].Payment), '\n')
+	c.replyBytes(*buf)
+	return nil
 }
 
 func (s *server) count(res []payment.Result) {
-	n := map[risk.Outcome]int{}
-	for _, r := range res {
-		if r.Err == nil && !r.Again {
-			n[r.Payment.Decision.Outcome]++
+	outcomes := [...]risk.Outcome{risk.Allow, risk.Challenge, risk.Hold, risk.Block}
+	var n [len(outcomes)]int
+	for i := range res {
+		if res[i].Err != nil || res[i].Again {
+			continue
+		}
+		for k, o := range outcomes {
+			if o == res[i].Payment.Decision.Outcome {
+				n[k]++
+			}
 		}
 	}
-	for outcome, times := range n {
-		s.meters.decided(string(outcome), times)
+	for k, times := range n {
+		if times > 0 {
+			s.meters.decided(string(outcomes[k]), times)
+		}
 	}
 }
 

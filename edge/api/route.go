@@ -223,7 +223,7 @@ func (r route) operation(reg huma.Registry, problem *huma.Schema) *huma.Operatio
 		op.RequestBody = &huma.RequestBody{Required: true, Description: r.In.Doc, Content: map[string]*huma.MediaType{}}
 		for _, t := range r.In.Types {
 			media := &huma.MediaType{Schema: &huma.Schema{Type: "string", Format: "binary"}}
-			if r.In.JSON != nil {
+			if r.In.JSON != nil && t != typeFrames {
 				media.Schema = reg.Schema(r.In.JSON, true, r.ID)
 			}
 			op.RequestBody.Content[t] = media

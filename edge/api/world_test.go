@@ -22,11 +22,14 @@ import (
 	"surety/domain/claim"
 	"surety/domain/fund"
 	"surety/domain/incident"
+	lists "surety/domain/list"
 	"surety/domain/notice"
 	"surety/domain/party"
 	"surety/domain/payment"
 	"surety/domain/report"
 	"surety/domain/risk"
+	"surety/domain/rulebook"
+	"surety/domain/watch"
 	"surety/kernel/ident"
 	"surety/kernel/money"
 	"surety/platform/access"
@@ -99,7 +102,8 @@ func must(t *testing.T, err error) {
 func migrations(t *testing.T) []fs.FS {
 	var out []fs.FS
 	for _, m := range []any{audit.Migrations, queue.Migrations, access.Migrations, ledger.Migrations, party.Migrations,
-		notice.Migrations, payment.Migrations, fund.Migrations, claim.Migrations, incident.Migrations} {
+		notice.Migrations, payment.Migrations, fund.Migrations, claim.Migrations, incident.Migrations, lists.Migrations,
+		rulebook.Migrations, watch.Migrations} {
 		switch m := m.(type) {
 		case fs.FS:
 			out = append(out, m)
@@ -175,6 +179,20 @@ func build(t *testing.T, d *db.DB) *house {
 		Payment: cfg.Payment, Claim: cfg.Claim, Fund: cfg.Fund, Notice: cfg.Notice, Clock: h.clock, IDs: ids,
 		Operator: map[string]string{"zh": "微付", "en": "Weifu"}})
 	must(t, err)
+	cfg.List, err = lists.New(lists.Config{DB: d, Access: cfg.Access, Vault: v, Clock: h.clock, IDs: ids})
+	must(t, err)
+	must(t, cfg.List.Load(context.Background()))
+	cfg.Engine = engine
+	cfg.Rulebook, err = rulebook.New(rulebook.Config{DB: d, Access: cfg.Access, Queue: cfg.Queue, Party: cfg.Party, Payment: cfg.Payment,
+		Engine: engine, Clock: h.clock, IDs: ids})
+	must(t, err)
+	must(t, cfg.Rulebook.Load(context.Background()))
+	meter, err := watch.NewMeter(watch.MeterConfig{Keys: 256, Seen: 1024, Pairs: 10_000, Recent: 1024}, start)
+	must(t, err)
+	cfg.Watch, err = watch.New(watch.Config{DB: d, Access: cfg.Access, Payment: cfg.Payment, Meter: meter, Clock: h.clock, IDs: ids,
+		Push: engine.SetStops, Uses: engine.StopUses})
+	must(t, err)
+	must(t, cfg.Watch.Load(context.Background()))
 	cfg.Report, err = report.New(report.Config{Access: cfg.Access})
 	must(t, err)
 	h.cfg, h.queue = cfg, cfg.Queue
@@ -335,7 +353,8 @@ func (h *house) rows() map[string]int {
 	out := map[string]int{}
 	must(h.t, h.db.View(context.Background(), func(tx *db.Tx) error {
 		for _, table := range []string{"payment", "party", "account", "claim", "claim_event", "claim_evidence", "incident", "incident_victim",
-			"fund", "fund_payout", "ledger_transfers", "api_keys", "portal_links"} {
+			"fund", "fund_payout", "ledger_transfers", "api_keys", "portal_links", "risk_list_entry",
+			"risk_pack", "risk_draft", "risk_model", "risk_publication", "risk_label", "risk_replay", "risk_stop"} {
 			var n int
 			if _, err := tx.Row([]any{&n}, "select count(*) from "+table); err != nil {
 				return err
