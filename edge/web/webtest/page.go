@@ -230,7 +230,7 @@ func (p *Page) NotSee(text string) {
 }
 
 func readsJS(text string) string {
-	return "document.body.innerText.replace(/\\s+/g, ' ').includes(" + quote(strings.Join(strings.Fields(text), " ")) + ")"
+	return "!!document.body && document.body.innerText.replace(/\\s+/g, ' ').includes(" + quote(strings.Join(strings.Fields(text), " ")) + ")"
 }
 
 // Screenshot writes the whole page as PNG; the folder is made.
