@@ -133,7 +133,8 @@ func (fs *featureSpec) features(entities []*entity) ([]*feature, error) {
 	case fs.Kind.Value == "" && fs.Value.Text != "":
 		x.kind = kindValue
 	case k < 0:
-		return nil, fs.Name.Wrong("feature_invalid", "%s: there is no kind %q; there are %s", fs.Name, fs.Kind, strings.Join(kindNames[:], ", "))
+		return nil, fs.at(fs.Kind).Wrong("feature_invalid", "%s: there is no kind %q; there are %s", fs.Name, fs.Kind,
+			strings.Join(kindNames[:], ", "))
 	default:
 		x.kind = kind(k)
 	}
@@ -151,6 +152,14 @@ func (fs *featureSpec) features(entities []*entity) ([]*feature, error) {
 		return nil, err
 	}
 	return fs.each(x)
+}
+
+// at is the place of a field of the feature, or of its name where that is missing.
+func (fs *featureSpec) at(field policy.Text) policy.Pos {
+	if p := field.Pos(); p.Line > 0 {
+		return p
+	}
+	return fs.Name.Pos()
 }
 
 // unused refuses what a kind has no use for: it would be said in vain.
@@ -188,7 +197,7 @@ func (fs *featureSpec) listed(x *feature) error {
 	x.info.Type = policy.Bool
 	x.list = fs.List.Value
 	if x.list != ListAllow && x.list != ListDeny && x.list != ListWatch {
-		return fs.Name.Wrong("feature_invalid", "%s: list must be allow, deny or watch, it is %q", fs.Name, x.list)
+		return fs.at(fs.List).Wrong("feature_invalid", "%s: list must be allow, deny or watch, it is %q", fs.Name, x.list)
 	}
 	for i, o := range listOfs {
 		if o.word == fs.Of.Value {
@@ -196,7 +205,7 @@ func (fs *featureSpec) listed(x *feature) error {
 			return nil
 		}
 	}
-	return fs.Name.Wrong("feature_invalid", "%s: nothing called %q can be on a list", fs.Name, fs.Of)
+	return fs.at(fs.Of).Wrong("feature_invalid", "%s: nothing called %q can be on a list", fs.Name, fs.Of)
 }
 
 func (fs *featureSpec) valued(x *feature) error {
@@ -210,7 +219,7 @@ func (fs *featureSpec) valued(x *feature) error {
 		}
 		return nil
 	}
-	return fs.Name.Wrong("feature_invalid", "%s: type must be int, double, bool or string, it is %q", fs.Name, fs.Type)
+	return fs.at(fs.Type).Wrong("feature_invalid", "%s: type must be int, double, bool or string, it is %q", fs.Name, fs.Type)
 }
 
 // setMissing fixes what stands where there is nothing: what the pack says, or -1
@@ -234,7 +243,7 @@ func (x *feature) setMissing() error {
 func (fs *featureSpec) windowed(x *feature, entities []*entity) error {
 	i := slices.IndexFunc(entities, func(n *entity) bool { return n.name == fs.Entity.Value })
 	if i < 0 {
-		return fs.Name.Wrong("feature_invalid", "%s: there is no entity %q", fs.Name, fs.Entity)
+		return fs.at(fs.Entity).Wrong("feature_invalid", "%s: there is no entity %q", fs.Name, fs.Entity)
 	}
 	x.entity, x.info.Entity = entities[i], fs.Entity.Value
 	x.info.Type = policy.Int
@@ -245,7 +254,7 @@ func (fs *featureSpec) windowed(x *feature, entities []*entity) error {
 	case kindDistinct:
 		f := slices.Index(fieldNames[:nFields], fs.Of.Value)
 		if f < 0 {
-			return fs.Name.Wrong("feature_invalid", "%s: of must name what is counted once, one of %s", fs.Name,
+			return fs.at(fs.Of).Wrong("feature_invalid", "%s: of must name what is counted once, one of %s", fs.Name,
 				strings.Join(fieldNames[:nFields], ", "))
 		}
 		x.counts = field(f)
@@ -266,7 +275,7 @@ func (fs *featureSpec) windowed(x *feature, entities []*entity) error {
 		}
 	}
 	if (x.kind == kindBurst) != (fs.Against.Value != "") {
-		return fs.Name.Wrong("feature_invalid", `%s: a burst, and nothing else, names a longer window with "against"`, fs.Name)
+		return fs.at(fs.Against).Wrong("feature_invalid", `%s: a burst, and nothing else, names a longer window with "against"`, fs.Name)
 	}
 	if x.kind == kindBurst {
 		if x.against, err = span(fs.Against); err != nil {

@@ -1,6 +1,8 @@
 package risk
 
 import (
+	"cmp"
+	"errors"
 	"slices"
 
 	"surety/kernel/ident"
@@ -66,19 +68,27 @@ func (p *Pack) loadRules(spec *packSpec) error {
 	if err != nil {
 		return err
 	}
+	var wrong []error // one of each rule, so that an editor shows all of them
 	for _, rs := range list {
 		if rs == nil {
 			return spec.Rules.Wrong("rule_invalid", "there is an empty rule")
 		}
 		r, err := rs.compile(env)
-		if err != nil {
-			return err
+		if err == nil && slices.ContainsFunc(p.rules, func(o rule) bool { return o.id == r.id }) {
+			err = rs.ID.Wrong("rule_invalid", "there are two rules of the id %s", r.id)
 		}
-		if slices.ContainsFunc(p.rules, func(o rule) bool { return o.id == r.id }) {
-			return rs.ID.Wrong("rule_invalid", "there are two rules of the id %s", r.id)
+		if err != nil {
+			wrong = append(wrong, err)
+			continue
 		}
 		r.uses = p.slotsOf(r.when.Uses())
 		p.rules = append(p.rules, r)
+	}
+	if len(wrong) == 1 {
+		return wrong[0]
+	}
+	if len(wrong) > 1 {
+		return errors.Join(wrong...)
 	}
 	slices.SortStableFunc(p.rules, func(a, b rule) int { return b.priority - a.priority })
 	return nil
@@ -113,7 +123,8 @@ func (rs *ruleSpec) compile(env *policy.Env) (rule, error) {
 	case rs.Score.Value < 0 || rs.Score.Value > 1000:
 		return r, rs.wrong(rs.Score.Pos, "score", "it must be 0 to 1000")
 	case r.reason.ZH == "" || r.reason.EN == "":
-		return r, rs.wrong(rs.Reason.ZH.Pos(), "reason", "it must be said in zh and in en: the payer has a right to it")
+		return r, rs.wrong(cmp.Or(rs.Reason.ZH.Pos(), rs.Reason.EN.Pos()), "reason",
+			"it must be said in zh and in en: the payer has a right to it")
 	case r.outcome == Challenge && len(rs.Proofs) == 0:
 		return r, rs.wrong(rs.Outcome.Pos(), "proofs", "a challenge must say which proofs will do")
 	case rs.PerDay.Given() && (r.perDay < 1 || r.perDay > maxPerDay || !r.stops()):

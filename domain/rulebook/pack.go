@@ -55,7 +55,7 @@ func problems(err error) []Problem {
 		column, _ := strconv.Atoi(known.Message[at[4]:at[5]])
 		if p.Line == 0 || p.Line == line {
 			p.Line, p.Column = line, column
-			if at[0] == 0 {
+			if at[0] == 0 || known.Message[:at[0]] == known.Field+": " {
 				p.Message = known.Message[at[1]:]
 			}
 		}
