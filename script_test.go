@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -47,13 +48,20 @@ func TestScripts(t *testing.T) {
 			e.Setenv("LIVED", h.lived)
 			e.Setenv("AFTER", h.after)
 			e.Setenv("SOON", h.demo.Clock.Now().Add(10*time.Minute).Format(time.RFC3339))
-			e.Values[castKey{}] = &cast{h: h}
+			c := &cast{h: h}
+			e.Values[castKey{}] = c
+			e.Defer(func() {
+				if err := c.leave(); err != nil {
+					t.Error(err)
+				}
+			})
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"api": apiCmd, "field": fieldCmd, "save": saveCmd, "page": pageCmd, "portal": portalCmd, "tap": tapCmd,
-			"surety": h.suretyCmd, "exits": h.exitsCmd, "clock": h.clockCmd, "bank": bankCmd, "summary": summaryCmd,
-			"customer": customerCmd, "encode": encodeCmd, "flip": flipCmd, "balance": balanceCmd, "link": linkCmd,
+			"surety": h.suretyCmd, "exits": h.exitsCmd, "clock": clockCmd, "bank": bankCmd, "summary": summaryCmd,
+			"house": houseCmd, "work": workCmd, "sum": sumCmd, "mend": mendCmd, "quote": quoteCmd, "customer": customerCmd, "encode": encodeCmd,
+			"flip": flipCmd, "balance": balanceCmd, "link": linkCmd,
 		},
 	})
 }
@@ -82,12 +90,13 @@ type stage struct {
 	web     *http.Client
 	tokens  map[string]string // of staff, by seat, and the host's key
 	bank    fund.Bank
-	banked  map[string]bool // files that the bank has answered
+	banked  map[string]bool    // files that the bank has answered
+	servers []*httptest.Server // of a script's own house
 }
 
 // emails are the demo's people by their seats in the scripts.
 var emails = map[string]string{
-	"admin": "admin@demo.example", "lead": "chen.jing@demo.example", "fund": "zhao.min@demo.example",
+	"analyst": "zhou.lan@demo.example", "admin": "admin@demo.example", "lead": "chen.jing@demo.example", "fund": "zhao.min@demo.example",
 	"handler": "wang.fang@demo.example", "compliance": "li.wei@demo.example",
 }
 
@@ -127,10 +136,11 @@ func live(t *testing.T, bin string) *stage {
 // cast is who plays in one script, and what was answered last.
 type cast struct {
 	h       *stage
+	own     bool         // the stage is this script's alone
 	account string       // of the customer
 	token   string       // the customer's session
 	browser *http.Client // the customer's, for the portal
-	last    any          // the last JSON
+	last    any          // the last JSON, or the list of the lines of the last NDJSON
 	page    []byte       // the last page
 }
 
@@ -250,7 +260,7 @@ func body(ts *testscript.TestScript, path, arg string) (kind string, r io.Reader
 		}
 	}
 	b := ts.ReadFile(arg)
-	if kind == "application/json" {
+	if kind == "application/json" || kind == "application/x-ndjson" {
 		b = os.Expand(b, ts.Getenv)
 	}
 	return kind, strings.NewReader(b), 0
@@ -326,6 +336,13 @@ func (c *cast) say(ts *testscript.TestScript, a answer, saved bool) {
 		var pretty bytes.Buffer
 		ts.Check(json.Indent(&pretty, a.body, "", "  "))
 		fmt.Fprintf(w, "%s\n", &pretty)
+	case strings.HasPrefix(kind, "application/x-ndjson"):
+		lines := []any{}
+		for line := range bytes.Lines(a.body) {
+			lines = append(lines, decoded(ts, line))
+		}
+		c.last = lines
+		fmt.Fprintf(w, "%s\n", a.body)
 	case !saved:
 		fmt.Fprintf(w, "%s\n", a.body)
 	}
@@ -593,16 +610,22 @@ func (h *stage) exitsCmd(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // clockCmd is: clock +10m; the house's time moves on, and who was signed in signs
-// in again.
-func (h *stage) clockCmd(ts *testscript.TestScript, neg bool, args []string) {
+// in again. In a house of the script's own $NOW is that time, and the house has
+// looked after itself, as it does every ten seconds.
+func clockCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: clock +10m")
 	}
+	c := of(ts)
 	by, err := time.ParseDuration(strings.TrimPrefix(args[0], "+"))
 	ts.Check(err)
-	h.demo.Clock.Advance(by)
-	maps.DeleteFunc(h.tokens, func(seat, _ string) bool { return seat != "host" })
-	if c := of(ts); c.account != "" {
+	c.h.demo.Clock.Advance(by)
+	if c.own {
+		ts.Setenv("NOW", c.h.demo.Clock.Now().Format(time.RFC3339))
+		ts.Check(c.h.demo.App.Look(context.Background()))
+	}
+	maps.DeleteFunc(c.h.tokens, func(seat, _ string) bool { return seat != "host" })
+	if c.account != "" {
 		customerCmd(ts, false, []string{c.account})
 	}
 }
